@@ -1,0 +1,1 @@
+"""The CRD bridge: custom resources to flow runs and back."""

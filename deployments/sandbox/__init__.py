@@ -1,0 +1,1 @@
+"""An embedded ClickHouse cluster with sidecars: the demo runs on it, and the tests."""

@@ -1,0 +1,1 @@
+"""Prefect flows: one per operation on a whole ClickHouse cluster."""

@@ -1,0 +1,1 @@
+"""Pure values and decisions: no clock, network, log or environment in here."""
