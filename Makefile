@@ -1,0 +1,62 @@
+# Everything a person types here. Needs make and Python >= 3.11, nothing else: the tools
+# install themselves below this directory (.uv, .venv, .peers).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV ?= .uv/bin/uv
+BIN := .venv/bin
+PYTEST_ARGS ?=
+# KEEP=1 leaves the demo's cluster and Prefect running
+KEEP ?=
+
+# uv uses the interpreter that make was given, and fetches none
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.PHONY: help
+help: ## show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: .venv/.sandbox ## back up, destroy and restore a cluster of three shards on this machine (KEEP=1: leave it running)
+	@KEEP="$(KEEP)" $(BIN)/python -m deployments.sandbox.demo
+
+.PHONY: test
+test: .venv/.dev peers ## every test this machine can run (REQUIRE_PEERS=1: a missing server is a failure)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: .venv/.dev ## the tests that start no server
+	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: .venv/.dev ## all that CI checks besides tests, as the commit hooks define it
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+.PHONY: peers
+peers: .venv/.dev ## install the real servers that tests want and this machine can have
+	@$(BIN)/python -m tests.peers
+
+.PHONY: clean
+clean: ## remove everything that make installed or built
+	rm -rf .venv .uv .peers .sandbox .demo build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: one per set of packages. --inexact: the smaller set never removes the larger one.
+.venv/.sandbox: $(UV) pyproject.toml uv.lock
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --extra sandbox
+	@touch $@
+
+.venv/.dev: $(UV) pyproject.toml uv.lock
+	@$(UV) sync --quiet --frozen --python $(PYTHON) --extra dev
+	@touch .venv/.sandbox $@
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "chops needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.7'
