@@ -11,7 +11,6 @@ from tests.peers.install import install_missing
 from tests.peers.require import require_peer
 from tests.peers.table import PEERS, Peer
 
-
 MISSING = Peer(name="nosuch", lane="sandbox", find=lambda _: None, hint="bring it")
 
 
