@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.domain.errors import InvalidRequest
+from tasks.domain.requests import sentence_of
 from tasks.domain.topology import Label, Shard, Topology
 
 EnvironmentName = Annotated[str, Field(pattern=r"^CLICKHOUSE_[A-Z0-9_]+$")]
@@ -43,8 +44,7 @@ class Inventory(BaseModel):
             inventory = cls.model_validate(found)
             _ = inventory.topology
         except ValidationError as error:
-            wrong = "; ".join(_sentence(fault) for fault in error.errors())
-            message = f"inventory {origin} is not valid: {wrong}"
+            message = f"inventory {origin} is not valid: {sentence_of(error)}"
             raise InvalidRequest(message) from error
         return inventory
 
@@ -55,11 +55,3 @@ class Inventory(BaseModel):
     @property
     def topology(self) -> Topology:
         return Topology(installation=self.installation, cluster=self.cluster, shards=self.shards)
-
-
-def _sentence(fault: object) -> str:
-    match fault:
-        case {"loc": loc, "msg": msg}:
-            return f"{'.'.join(str(step) for step in loc) or 'document'}: {msg}"
-        case _:
-            return str(fault)

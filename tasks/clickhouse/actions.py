@@ -1,0 +1,330 @@
+"""Actions: submit a command to a sidecar behind a fence, find its row again, wait for its end.
+
+History is the sidecar's memory: a row may vanish, and an upload that was under way may come back
+as `upload --resumable=1 NAME` without our token. So a row is found by its exact text first, by
+verb and last word second, and its absence counts only when seen twice, seconds apart.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tasks.clickhouse.client import Server
+from tasks.clickhouse.commands import TOKEN, Command, Token, Verb
+from tasks.clickhouse.errors import told
+from tasks.domain.errors import (
+    ActionFailed,
+    ClusterBusy,
+    ClusterUnavailable,
+    FateUnknown,
+    NotAllowed,
+)
+
+# one try: a dead sidecar would otherwise keep a SELECT inside the server for two minutes
+READ_ONCE = {"http_max_tries": 1, "http_receive_timeout": 60}
+SYNCHRONOUS_SECONDS = 1800
+_FENCE_SECONDS = 15
+_ABSENT_FOR_SECONDS = 2.0
+_SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
+_SUBMIT = (
+    "INSERT INTO system.backup_actions(command) "
+    "SELECT {cmd:String} AS command WHERE toUInt32(now()) < {not_after:UInt32}"
+)
+_READ = (
+    "SELECT command, status, error, toUInt32(finish) AS finished "
+    "FROM system.backup_actions ORDER BY rowNumberInAllBlocks()"
+)
+_DUPLICATE = "command is already running"
+
+
+class Status(StrEnum):
+    """Every status that a sidecar gives."""
+
+    IN_PROGRESS = "in progress"
+    SUCCESS = "success"
+    ERROR = "error"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One row of system.backup_actions."""
+
+    command: str
+    status: Status
+    error: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.status is Status.IN_PROGRESS
+
+    @property
+    def verb(self) -> str:
+        return self.command.partition(" ")[0]
+
+    @property
+    def name(self) -> str:
+        return self.command.rpartition(" ")[2]
+
+    def belongs_to(self, operation_id: str) -> bool:
+        return f"--env={TOKEN}={operation_id} " in self.command
+
+
+class Leash(Protocol):
+    """What lets an operation act: asked before every command and while waiting."""
+
+    async def check(self) -> None:
+        """Raise LockLost when another one may act."""
+
+    @property
+    def remaining_seconds(self) -> float:
+        """How long a command that is sent now may still begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for one action, and for a sidecar that is at work for others."""
+
+    action_seconds: float
+    busy_seconds: float
+
+
+def new_token(operation_id: str) -> Token:
+    """Make a token that no other submission carries."""
+    return Token(operation_id=operation_id, attempt=secrets.token_hex(4))
+
+
+async def read_actions(server: Server) -> tuple[Action, ...]:
+    """Read the sidecar's history, oldest first. Empty after a restart."""
+    rows = await server.rows(_READ, settings=READ_ONCE)
+    return tuple(
+        Action(command=row["command"], status=Status(row["status"]), error=row["error"])
+        for row in rows
+    )
+
+
+class Sidecar:
+    """One sidecar under one leash, working for one operation."""
+
+    def __init__(
+        self, server: Server, *, operation_id: str, leash: Leash, patience: Patience
+    ) -> None:
+        self.server = server
+        self.operation_id = operation_id
+        self._leash = leash
+        self._patience = patience
+
+    def token(self) -> Token:
+        return new_token(self.operation_id)
+
+    async def settle(self, command: Command, *, done: Callable[[], Awaitable[bool]]) -> None:
+        """Bring about what `command` is for: nothing if it is done, wait if it runs, else send.
+
+        For verbs whose repetition is harmless (create, upload, download). Raises ActionFailed
+        with the sidecar's text, FateUnknown when its row vanished without a result.
+        """
+        running = await self._running(command)
+        if running is None:
+            if await done():
+                return
+            await self.submit(command)
+        ended = await self.wait(command)
+        if ended is not None and _is_attached_elsewhere(ended):
+            ended = await self._wait_for_twin(command)
+        if ended is None and not await done():
+            message = f"{self._what(command)} left no trace: its sidecar was restarted"
+            raise FateUnknown(message)
+        if ended is not None:
+            self._demand_success(command, ended)
+
+    async def perform(self, command: Command) -> None:
+        """Send `command` exactly once and wait for success; for what must not be repeated.
+
+        Raises ActionFailed, or FateUnknown when nobody can say whether it ran.
+        """
+        await self.submit(command)
+        ended = await self.wait(command)
+        if ended is None:
+            message = f"{self._what(command)} left no trace: it may have run in part"
+            raise FateUnknown(message)
+        self._demand_success(command, ended)
+
+    async def submit(self, command: Command) -> None:
+        """Send behind a fence. A busy sidecar is waited for; ClusterBusy when patience ends."""
+        clock = asyncio.get_running_loop().time
+        deadline, pause = clock() + self._patience.busy_seconds, _SHORTEST_POLL
+        while True:
+            await self._leash.check()
+            try:
+                await self._insert(command)
+            except ClusterBusy:
+                if clock() + pause > deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL)
+
+    async def delete(self, command: Command) -> None:
+        """Delete synchronously; a backup that is not there any more is what was wanted."""
+        await self._leash.check()
+        settings = {"http_receive_timeout": SYNCHRONOUS_SECONDS}
+        try:
+            await self._insert(command, settings=settings, timeout_seconds=SYNCHRONOUS_SECONDS)
+        except ActionFailed as error:
+            if "is not found" not in str(error):
+                raise
+
+    async def wait(self, command: Command) -> Action | None:
+        """Wait for the row of `command` to end; None when it vanished.
+
+        A row that appears in its place without our token (the sidecar resumed by itself after a
+        restart) is waited for as if it were ours.
+        """
+        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        absent_since: float | None = None
+        while True:
+            seen = await self._look(command)
+            if seen is not None and not seen.running:
+                return seen
+            if seen is not None:
+                absent_since = None
+            elif absent_since is None:
+                absent_since = poll.now
+            elif poll.now - absent_since >= _ABSENT_FOR_SECONDS:
+                return None
+            await self._leash.check()
+            await poll.pause()
+
+    async def _look(self, command: Command) -> Action | None:
+        try:
+            history = await read_actions(self.server)
+        except ClusterUnavailable:
+            # the sidecar or its server is away: it says nothing, it proves nothing
+            return Action(command=command.text, status=Status.IN_PROGRESS)
+        return _own_row(history, command) or _resumed_row(history, command)
+
+    async def _running(self, command: Command) -> Action | None:
+        """Find a running row that does what `command` would do, and is ours or resumed."""
+        for action in await read_actions(self.server):
+            same = action.running and action.verb == command.verb and action.name == command.name
+            if same and (action.belongs_to(self.operation_id) or "--resumable=1" in action.command):
+                return action
+        return None
+
+    async def _wait_for_twin(self, command: Command) -> Action | None:
+        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        while True:
+            running = [
+                action
+                for action in await read_actions(self.server)
+                if action.running and action.name == command.name
+            ]
+            if not running:
+                return None
+            await self._leash.check()
+            await poll.pause()
+
+    async def _insert(
+        self,
+        command: Command,
+        *,
+        settings: dict[str, int] | None = None,
+        timeout_seconds: float = 60,
+    ) -> None:
+        fence = min(_FENCE_SECONDS, self._leash.remaining_seconds)
+        now = await self.server.value("SELECT toUInt32(now()) AS now")
+        not_after = int(now + max(fence, 1))
+        parameters = {"cmd": command.text, "not_after": not_after}
+        try:
+            await self.server.execute(
+                _SUBMIT, parameters, settings=settings, timeout_seconds=timeout_seconds
+            )
+        except ClusterUnavailable as error:
+            # the reply is lost, the command perhaps not: only its row can tell
+            if not await self._appeared(command, not_after=not_after):
+                message = f"{self._what(command)} was not taken: {error}"
+                raise ClusterUnavailable(message) from error
+
+    async def _appeared(self, command: Command, *, not_after: int) -> bool:
+        """Look for the row of a command whose reply was lost, until its fence has passed."""
+        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        while True:
+            try:
+                if _own_row(await read_actions(self.server), command) is not None:
+                    return True
+                now = await self.server.value("SELECT toUInt32(now()) AS now")
+                if now > not_after + _ABSENT_FOR_SECONDS:
+                    return False
+            except (ClusterUnavailable, NotAllowed) as error:
+                if poll.over:
+                    message = f"{self._what(command)}: no reply, and no way to look"
+                    raise FateUnknown(message) from error
+            await poll.pause()
+
+    def _what(self, command: Command) -> str:
+        return f"`{command.verb} {command.name}` on {self.server.name}"
+
+    def _demand_success(self, command: Command, ended: Action) -> None:
+        if ended.status is Status.SUCCESS:
+            return
+        message = f"{self._what(command)} ended as {ended.status}: {told(ended.error)}"
+        raise ActionFailed(message)
+
+
+class _Polling:
+    """Pauses that grow while nothing changes, up to a deadline."""
+
+    def __init__(self, seconds: float, *, what: str) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + seconds
+        self._seconds = seconds
+        self._what = what
+        self._next = _SHORTEST_POLL
+
+    @property
+    def now(self) -> float:
+        return self._clock()
+
+    @property
+    def over(self) -> bool:
+        return self.now >= self._deadline
+
+    async def pause(self) -> None:
+        if self.over:
+            message = f"{self._what} did not end within {self._seconds:g} s; it may still run"
+            raise FateUnknown(message)
+        await asyncio.sleep(self._next)
+        self._next = min(self._next * 1.5, _LONGEST_POLL)
+
+
+def _own_row(history: tuple[Action, ...], command: Command) -> Action | None:
+    return next((a for a in reversed(history) if a.command == command.text), None)
+
+
+def _resumed_row(history: tuple[Action, ...], command: Command) -> Action | None:
+    if command.verb not in {Verb.UPLOAD, Verb.DOWNLOAD}:
+        return None
+    resumed = (
+        action
+        for action in reversed(history)
+        if "--resumable=1" in action.command
+        and action.verb == command.verb
+        and action.name == command.name
+    )
+    return next(resumed, None)
+
+
+def _is_attached_elsewhere(action: Action) -> bool:
+    return action.status is Status.ERROR and _DUPLICATE in action.error
+
+
+def busy_with(history: tuple[Action, ...], *, operation_id: str) -> Action | None:
+    """Find what keeps a sidecar at work for somebody else; listings do not count."""
+    for action in history:
+        if action.running and action.verb != "list" and not action.belongs_to(operation_id):
+            return action
+    return None

@@ -1,0 +1,79 @@
+"""The manifest in the bucket: written as a one-row companion backup, read back without guessing.
+
+Reading goes through our own CREATE and `restore --data` into a scratch database: a schema restore
+would drop and recreate every SQL function of the server.
+"""
+
+from tasks.clickhouse import commands
+from tasks.clickhouse.actions import Sidecar
+from tasks.clickhouse.client import Server
+from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.tables import create_database, drop_database, identifier
+from tasks.domain.errors import BackupUnusable
+from tasks.domain.manifest import Manifest
+from tasks.domain.names import manifest_name
+from tasks.domain.tables import RESERVED_DATABASE
+
+_PATTERN = (f"{RESERVED_DATABASE}.manifest",)
+_ENGINE = "(manifest String) ENGINE = MergeTree ORDER BY tuple()"
+
+
+async def write_companion(sidecar: Sidecar, name: str, text: str) -> None:
+    """Store `text` as the companion backup `name`, remote only; what had the name before goes.
+
+    An upload onto an existing name would keep the old content, so the old one is deleted first.
+    """
+    server = sidecar.server
+    await _drop_companion(sidecar, name)
+    await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")
+    await server.execute(f"CREATE TABLE {_PATTERN[0]} {_ENGINE}")
+    await server.insert_row(_PATTERN[0], {"manifest": text})
+    try:
+        flags = commands.CreateFlags()
+        await sidecar.perform(commands.create(name, sidecar.token(), tables=_PATTERN, flags=flags))
+        await sidecar.perform(commands.upload(name, sidecar.token(), tables=_PATTERN, limit=None))
+    finally:
+        await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")
+    await sidecar.delete(commands.delete("local", name))
+
+
+async def delete_companion(sidecar: Sidecar, name: str) -> None:
+    await _drop_companion(sidecar, name)
+
+
+async def read_manifest(sidecar: Sidecar, backup: str) -> Manifest:
+    """Fetch and parse the manifest of `backup`. Raises BackupUnusable when it cannot be read."""
+    name, server = manifest_name(backup), sidecar.server
+    scratch = f"{RESERVED_DATABASE}_{sidecar.token().attempt}"
+    if (await read_listing(server)).local(name) is not None:
+        await sidecar.delete(commands.delete("local", name))
+    try:
+        await sidecar.perform(
+            commands.download(name, sidecar.token(), tables=_PATTERN, schema_only=False, limit=None)
+        )
+        await create_database(server, scratch)
+        await server.execute(f"CREATE TABLE {identifier(scratch)}.manifest {_ENGINE}")
+        mapping = (RESERVED_DATABASE, scratch)
+        await sidecar.perform(
+            commands.restore_data(name, sidecar.token(), tables=_PATTERN, database_mapping=mapping)
+        )
+        text = await _only_row(server, scratch, backup)
+    finally:
+        await drop_database(server, scratch)
+        await sidecar.delete(commands.delete("local", name))
+    return Manifest.from_text(text, origin=backup)
+
+
+async def _only_row(server: Server, scratch: str, backup: str) -> str:
+    rows = await server.rows(f"SELECT manifest FROM {identifier(scratch)}.manifest")
+    if len(rows) != 1:
+        message = f"the manifest of {backup} is corrupt: it holds {len(rows)} rows instead of one"
+        raise BackupUnusable(message)
+    return str(rows[0]["manifest"])
+
+
+async def _drop_companion(sidecar: Sidecar, name: str) -> None:
+    listing = await read_listing(sidecar.server)
+    for where, found in (("local", listing.local(name)), ("remote", listing.remote(name))):
+        if found is not None:
+            await sidecar.delete(commands.delete(where, name))

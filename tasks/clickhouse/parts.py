@@ -1,0 +1,104 @@
+"""Parts: what a sidecar froze, and what a table holds, both as fingerprints see them.
+
+The list of frozen parts comes from the sidecar's REST path, read by the server itself with url():
+its address stands in the integration table's engine and may hold credentials, so it is used and
+never told.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from tasks.clickhouse.actions import READ_ONCE
+from tasks.clickhouse.client import Server
+from tasks.domain.errors import ClusterUnavailable, NotAllowed, ServerError
+from tasks.domain.fingerprint import Fingerprint, Part
+
+_ADDRESS = re.compile(r"URL\(\\?'([^'\\]+)/backup/actions([^'\\]*)\\?'")
+_SHAPE = (
+    "database String, table String, parts UInt64, total_bytes UInt64, "
+    "parts_list Array(Tuple(name String, partition_id String))"
+)
+_FROZEN = (
+    "SELECT database, table, arrayMap(part -> part.1, parts_list) AS names "
+    "FROM url({address:String}, 'JSONEachRow', {shape:String})"
+)
+_PARTS = (
+    "SELECT database, table, name, partition_id, rows, bytes_on_disk, hash_of_all_files, active "
+    "FROM system.parts WHERE concat(database, '.', table) IN {tables:Array(String)}"
+)
+_READ_SECONDS = 600.0
+
+
+async def read_frozen(server: Server, backup: str) -> dict[str, frozenset[str]] | None:
+    """Read which parts the local copy `backup` froze: table -> part names.
+
+    None where the server may not ask (no grant for url()): then nobody can tell.
+    """
+    address = await _rest_address(server)
+    if address is None:
+        return None
+    base, query = address
+    separator = "&" if query else "?"
+    url = f"{base}/backup/tables{query}{separator}local_backup={backup}&list_parts=1"
+    try:
+        rows = await server.rows(
+            _FROZEN,
+            {"address": url, "shape": _SHAPE},
+            settings=READ_ONCE,
+            timeout_seconds=_READ_SECONDS,
+        )
+    except (NotAllowed, ServerError):
+        return None
+    return {f"{row['database']}.{row['table']}": frozenset(row["names"]) for row in rows}
+
+
+async def read_parts(server: Server, tables: Sequence[str]) -> dict[str, tuple[Part, ...]]:
+    """Read all parts, active or not, of tables given by full name."""
+    rows = await server.rows(_PARTS, {"tables": list(tables)}, timeout_seconds=_READ_SECONDS)
+    found: dict[str, list[Part]] = defaultdict(list)
+    for row in rows:
+        found[f"{row['database']}.{row['table']}"].append(
+            Part(
+                name=row["name"],
+                partition_id=row["partition_id"],
+                rows=row["rows"],
+                size_bytes=row["bytes_on_disk"],
+                hash=row["hash_of_all_files"],
+                active=bool(row["active"]),
+            )
+        )
+    return {table: tuple(parts) for table, parts in found.items()}
+
+
+async def read_fingerprints(
+    server: Server, backup: str, tables: Sequence[str]
+) -> dict[str, Fingerprint | None]:
+    """Fingerprint `tables` as the local copy `backup` froze them. None: could not tell."""
+    frozen = await read_frozen(server, backup)
+    if frozen is None:
+        return dict.fromkeys(tables)
+    parts = await read_parts(server, tables)
+    return {table: _fingerprint(table, frozen, parts) for table in tables}
+
+
+def _fingerprint(
+    table: str, frozen: Mapping[str, frozenset[str]], parts: Mapping[str, tuple[Part, ...]]
+) -> Fingerprint | None:
+    names = frozen.get(table)
+    if names is None:
+        return None
+    known = [part for part in parts.get(table, ()) if part.name in names]
+    return Fingerprint.of(known) if len(known) == len(names) else None
+
+
+async def _rest_address(server: Server) -> tuple[str, str] | None:
+    engine = await server.value(
+        "SELECT engine_full FROM system.tables "
+        "WHERE database = 'system' AND name = 'backup_actions'"
+    )
+    found = _ADDRESS.search(engine or "")
+    if found is None:
+        message = f"{server.name} has no table system.backup_actions that leads to a sidecar"
+        raise ClusterUnavailable(message)
+    return found[1], found[2]

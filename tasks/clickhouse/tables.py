@@ -1,0 +1,99 @@
+"""Tables and databases of one server: read them, drop them, see that they are gone."""
+
+from collections.abc import Iterable
+
+from tasks.clickhouse.client import Server
+from tasks.clickhouse.errors import UNKNOWN_DATABASE
+from tasks.domain.errors import ServerError
+from tasks.domain.tables import SYSTEM_DATABASES, Table
+
+_READ = (
+    "SELECT database, name, engine, toString(uuid) AS uuid, "
+    "toUInt32(metadata_modification_time) AS modified, create_table_query AS definition, "
+    "total_rows AS rows, total_bytes AS size_bytes FROM system.tables "
+    "WHERE is_temporary = 0 AND database NOT IN {system:Array(String)} ORDER BY database, name"
+)
+_COUNT_SECONDS = 600.0
+
+
+async def read_tables(server: Server) -> tuple[Table, ...]:
+    """Read every table outside the system databases, `chops` included."""
+    rows = await server.rows(_READ, {"system": sorted(SYSTEM_DATABASES)})
+    return tuple(Table(**row) for row in rows)
+
+
+async def read_database_engines(server: Server) -> dict[str, str]:
+    rows = await server.rows(
+        "SELECT name, engine FROM system.databases WHERE name NOT IN {system:Array(String)}",
+        {"system": sorted(SYSTEM_DATABASES)},
+    )
+    return {row["name"]: row["engine"] for row in rows}
+
+
+async def read_functions(server: Server) -> dict[str, str]:
+    """Read the SQL functions that users made: name -> definition."""
+    rows = await server.rows(
+        "SELECT name, create_query FROM system.functions WHERE origin = 'SQLUserDefined'"
+    )
+    return {row["name"]: row["create_query"] for row in rows}
+
+
+async def read_macros(server: Server) -> dict[str, str]:
+    rows = await server.rows("SELECT macro, substitution FROM system.macros")
+    return {row["macro"]: row["substitution"] for row in rows}
+
+
+async def read_object_disks(server: Server) -> frozenset[str]:
+    """Read the names of disks whose bytes lie in an object store."""
+    rows = await server.rows("SELECT name FROM system.disks WHERE type NOT IN ('Local', 'local')")
+    return frozenset(row["name"] for row in rows)
+
+
+async def read_tables_on_disks(server: Server, disks: frozenset[str]) -> tuple[str, ...]:
+    if not disks:
+        return ()
+    rows = await server.rows(
+        "SELECT DISTINCT concat(database, '.', table) AS name FROM system.parts "
+        "WHERE active AND disk_name IN {disks:Array(String)} ORDER BY name",
+        {"disks": sorted(disks)},
+    )
+    return tuple(row["name"] for row in rows)
+
+
+async def count_rows(server: Server, table: Table) -> int:
+    """Count what an engine does not keep count of, by reading it."""
+    found = await server.rows(
+        f"SELECT count() AS rows FROM {quoted(table)}", timeout_seconds=_COUNT_SECONDS
+    )
+    return int(found[0]["rows"])
+
+
+async def drop_tables(server: Server, tables: Iterable[Table]) -> None:
+    """Drop each and wait until it is gone, whatever its size."""
+    for table in tables:
+        kind = "DICTIONARY" if table.engine == "Dictionary" else "TABLE"
+        await server.execute(
+            f"DROP {kind} IF EXISTS {quoted(table)} SYNC SETTINGS max_table_size_to_drop = 0",
+            timeout_seconds=_COUNT_SECONDS,
+        )
+
+
+async def create_database(server: Server, name: str) -> None:
+    await server.execute(f"CREATE DATABASE IF NOT EXISTS {identifier(name)}")
+
+
+async def drop_database(server: Server, name: str) -> None:
+    try:
+        await server.execute(f"DROP DATABASE IF EXISTS {identifier(name)} SYNC")
+    except ServerError as error:
+        if error.code != UNKNOWN_DATABASE:
+            raise
+
+
+def identifier(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def quoted(table: Table) -> str:
+    return f"{identifier(table.database)}.{identifier(table.name)}"

@@ -1,0 +1,159 @@
+"""The plan of a backup: which replica of each shard stores which tables, and why that one."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.domain.errors import InvalidRequest, PreflightFailed
+from tasks.domain.inspection import Inspection, Sight, unfit
+from tasks.domain.journal import Event
+from tasks.domain.requests import BackupRequest, ReplicaSelection
+from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
+from tasks.domain.topology import Shard, Topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaPlan:
+    """What one chosen replica stores. `patterns` name its tables in commands; none: no tables."""
+
+    shard: str
+    replica: str
+    reason: str
+    tables: tuple[Table, ...]
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPlan:
+    """One backup of a whole cluster, decided. `uncovered`: rows that no chosen replica holds."""
+
+    backup_name: str
+    request: BackupRequest
+    replicas: tuple[ReplicaPlan, ...]
+    uncovered: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def of(self, replica: str) -> ReplicaPlan:
+        return next(plan for plan in self.replicas if plan.replica == replica)
+
+
+def plan_backup(
+    request: BackupRequest,
+    topology: Topology,
+    sight: Sight,
+    *,
+    backup_name: str,
+    operation_id: str,
+) -> BackupPlan:
+    """Choose replicas and tables. Raises PreflightFailed with every finding of every shard."""
+    findings: list[str] = []
+    chosen: list[Inspection] = []
+    reasons: dict[str, str] = {}
+    for shard in topology.shards:
+        picked, why, wrong = _choose(shard, request, sight)
+        findings += wrong
+        chosen += picked
+        reasons |= {seen.replica: why for seen in picked}
+    findings += _taken(backup_name, sight, operation_id)
+    plans = tuple(_replica_plan(request, seen, reasons[seen.replica]) for seen in chosen)
+    if not findings and not any(plan.tables for plan in plans):
+        findings.append(_nothing(request))
+    if findings:
+        message = "the cluster cannot be backed up as asked: " + "; ".join(findings)
+        raise PreflightFailed(message)
+    return BackupPlan(
+        backup_name=backup_name,
+        request=request,
+        replicas=plans,
+        uncovered=_uncovered(request, sight, chosen),
+        notes=tuple(f"{name} was left out: {why}" for name, why in sight.unreachable.items()),
+    )
+
+
+def name_of_backup(request: BackupRequest, sight: Sight, *, operation_id: str, default: str) -> str:
+    """Name the backup: as asked, else as an earlier attempt of this operation did, else `default`.
+
+    Raises InvalidRequest when the earlier attempt asked for something else.
+    """
+    for seen in sight.inspections:
+        earlier = seen.journal.of(operation_id).last(Event.STARTED)
+        if earlier is None:
+            continue
+        document = earlier.document()
+        if document["request"] != request.model_dump(mode="json", exclude={"options"}):
+            message = (
+                f"operation {operation_id} was started with another request "
+                f"({document['request']}): use a new operation id"
+            )
+            raise InvalidRequest(message)
+        return str(document["name"])
+    return request.backup_name or default
+
+
+def alike_paths(inspections: Sequence[Inspection]) -> tuple[tuple[str, ...], ...]:
+    """Group replicas whose remote listings are equal: they may share one path, empty ones too."""
+    groups: dict[frozenset[object], list[str]] = defaultdict(list)
+    for seen in inspections:
+        groups[frozenset(seen.listing.remote_rows)].append(seen.replica)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _choose(
+    shard: Shard, request: BackupRequest, sight: Sight
+) -> tuple[list[Inspection], str, list[str]]:
+    candidates = sight.of_shard(shard.name)
+    problems = {
+        seen.replica: unfit(seen, selected(seen.tables, request.tables)) for seen in candidates
+    }
+    absent = [
+        f"shard {shard.name}, replica {replica.name}: {sight.unreachable[replica.name]}"
+        for replica in shard.replicas
+        if replica.name in sight.unreachable
+    ]
+    wrong = [*absent, *(finding for found in problems.values() for finding in found)]
+    if request.replica_selection is ReplicaSelection.ALL_REPLICAS:
+        return list(candidates), "all replicas were asked for", wrong
+    fit = [seen for seen in candidates if not problems[seen.replica]]
+    if not fit:
+        return [], "", wrong or [f"shard {shard.name} has no replica that answers"]
+    first = fit[0]
+    if first.replica == shard.replicas[0].name:
+        return [first], "first replica of the shard", []
+    return [first], f"first healthy replica: {'; '.join(wrong)}", []
+
+
+def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
+    tables = selected(seen.tables, request.tables)
+    return ReplicaPlan(
+        shard=seen.shard,
+        replica=seen.replica,
+        reason=reason,
+        tables=tables,
+        patterns=sidecar_patterns(tables, whole_databases=not request.tables),
+    )
+
+
+def _taken(name: str, sight: Sight, operation_id: str) -> list[str]:
+    return [
+        f"{seen.place}: the name {name} is taken by a backup that this operation did not make"
+        for seen in sight.inspections
+        if seen.listing.has(name) and not seen.journal.of(operation_id).entries
+    ]
+
+
+def _nothing(request: BackupRequest) -> str:
+    if request.tables:
+        return f"no table on any shard matches {', '.join(request.tables)}"
+    return "there is no table to back up on any shard"
+
+
+def _uncovered(
+    request: BackupRequest, sight: Sight, chosen: Sequence[Inspection]
+) -> tuple[str, ...]:
+    left_out = [seen for seen in sight.inspections if seen not in chosen]
+    return tuple(
+        f"{table.full_name} on {seen.replica}: {table.rows} rows"
+        for seen in left_out
+        for table in selected(seen.tables, request.tables)
+        if table.table_class is TableClass.LOCAL and table.rows
+    )

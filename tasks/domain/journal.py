@@ -1,0 +1,94 @@
+"""The journal: intents and facts that an operation writes down on each replica before it acts.
+
+Append-only rows of `chops.operations`. What an earlier attempt of the same operation did, and
+whether another operation is under way, is read from here and from nowhere else.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Event(StrEnum):
+    """What a row says."""
+
+    STARTED = "started"
+    FINISHED = "finished"
+    STEP = "step"  # subject: the step that ended well on this replica
+    INTENT = "intent"  # subject: the step that is about to begin
+    FINGERPRINT = "fingerprint"  # payload: what was frozen
+    IDENTITY = "identity"  # subject: a table that this operation made; payload: its identity
+    MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row. `at` is the server's own clock, seconds since 1970."""
+
+    at: int
+    operation_id: str
+    operation: str
+    event: Event
+    subject: str = ""
+    payload: str = ""
+
+    def document(self) -> Any:
+        return json.loads(self.payload) if self.payload else None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The rows of one replica, oldest first."""
+
+    entries: tuple[Entry, ...]
+
+    def of(self, operation_id: str) -> "Journal":
+        return Journal(tuple(e for e in self.entries if e.operation_id == operation_id))
+
+    def last(self, event: Event, subject: str | None = None) -> Entry | None:
+        found = (
+            entry
+            for entry in reversed(self.entries)
+            if entry.event is event and subject in (None, entry.subject)
+        )
+        return next(found, None)
+
+    def did(self, step: str) -> bool:
+        return self.last(Event.STEP, step) is not None
+
+    def left_open(self, step: str) -> bool:
+        """Tell whether the last intent of `step` has no later end: its fate is unknown."""
+        open_now = False
+        for entry in self.entries:
+            if entry.subject == step and entry.event is Event.INTENT:
+                open_now = True
+            if entry.subject == step and entry.event is Event.STEP:
+                open_now = False
+        return open_now
+
+    def identities(self) -> dict[str, str]:
+        """Tables that this journal's operations made: full name -> identity, newest last."""
+        made = (e for e in self.entries if e.event is Event.IDENTITY)
+        return {entry.subject: entry.payload for entry in made}
+
+    def unfinished(self) -> tuple[Entry, ...]:
+        """List the starts that no end followed."""
+        open_starts: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.event is Event.STARTED:
+                open_starts[entry.operation_id] = entry
+            if entry.event is Event.FINISHED:
+                open_starts.pop(entry.operation_id, None)
+        return tuple(open_starts.values())
+
+
+def others_under_way(journals: Iterable[Journal], *, operation_id: str) -> tuple[Entry, ...]:
+    """Unfinished operations of anybody else, one entry each, oldest first."""
+    found: dict[str, Entry] = {}
+    for journal in journals:
+        for entry in journal.unfinished():
+            if entry.operation_id != operation_id:
+                found.setdefault(entry.operation_id, entry)
+    return tuple(sorted(found.values(), key=lambda entry: (entry.at, entry.operation_id)))

@@ -1,0 +1,47 @@
+"""Listings: which backups a sidecar shows, local and remote.
+
+A listing proves presence only: with the object store away it answers with the local rows alone.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One row of system.backup_list. `created_at`: the sidecar's clock, seconds since 1970."""
+
+    name: str
+    location: str
+    size_bytes: int
+    created_at: int
+    required: str
+    desc: str
+
+    @property
+    def broken(self) -> bool:
+        """Tell a dead or unfinished copy; nothing distinguishes the one from the other."""
+        return self.desc.startswith(("broken", "parse metadata.json error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All rows of one sidecar."""
+
+    rows: tuple[Listed, ...]
+
+    def local(self, name: str) -> Listed | None:
+        return self._find("local", name)
+
+    def remote(self, name: str) -> Listed | None:
+        return self._find("remote", name)
+
+    @property
+    def remote_rows(self) -> frozenset[Listed]:
+        return frozenset(row for row in self.rows if row.location == "remote")
+
+    def has(self, name: str) -> bool:
+        return any(row.name == name for row in self.rows)
+
+    def _find(self, location: str, name: str) -> Listed | None:
+        found = (r for r in self.rows if (r.location, r.name) == (location, name))
+        return next(found, None)

@@ -1,0 +1,187 @@
+"""What can be asked for, validated whole before anything is sent."""
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tasks.domain.errors import InvalidRequest
+from tasks.domain.names import checked_backup_name
+from tasks.domain.tables import checked_patterns
+
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound=BaseModel)
+_PARTITION = re.compile(r"([\w-]+\.[\w-]+:)?[A-Za-z0-9_-]+")
+
+Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+
+
+class ReplicaSelection(StrEnum):
+    """Which replicas of a shard take part in a backup."""
+
+    FIRST_PER_SHARD = "FirstPerShard"
+    ALL_REPLICAS = "AllReplicas"
+
+
+class Scope(StrEnum):
+    """How much of a cluster a backup holds."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    SCHEMA = "schema"
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concurrency: int = Field(
+        default=32, ge=1, le=1000, description="How many replicas are worked on at once."
+    )
+    action_timeout_seconds: Seconds = Field(
+        default=24 * 3600, description="How long one sidecar command may take."
+    )
+    busy_timeout_seconds: Seconds = Field(
+        default=600, description="How long to wait for a sidecar that is at work for others."
+    )
+    lease_seconds: int = Field(
+        default=60, ge=4, le=3600, description="How long a silent holder keeps the cluster's lock."
+    )
+
+
+class BackupOptions(_Options):
+    """What a backup rarely needs."""
+
+    max_upload_bytes_per_second: int | None = Field(
+        default=None, ge=1, description="Bandwidth limit of each sidecar's upload."
+    )
+    rbac: bool = Field(default=False, description="Also keep users, roles, quotas and policies.")
+    configs: bool = Field(default=False, description="Also keep the server's configuration files.")
+    named_collections: bool = Field(default=False, description="Also keep named collections.")
+
+
+class RestoreOptions(_Options):
+    """What a restore rarely needs."""
+
+    max_download_bytes_per_second: int | None = Field(
+        default=None, ge=1, description="Bandwidth limit of each sidecar's download."
+    )
+    catch_up_timeout_seconds: Seconds = Field(
+        default=3600, description="How long tables may take to hold what was restored."
+    )
+    keep_safety_copy: bool = Field(
+        default=True, description="Keep what an overwriting restore replaced, as a local copy."
+    )
+
+
+class BackupRequest(BaseModel):
+    """One backup of a whole cluster. `backup_name` None: named after the installation and time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backup_name: str | None = None
+    tables: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    schema_only: bool = False
+    replica_selection: ReplicaSelection = ReplicaSelection.FIRST_PER_SHARD
+    options: BackupOptions = BackupOptions()
+
+    @classmethod
+    def from_form(cls, **fields: Any) -> Self:
+        """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
+        return _validated(cls, fields)
+
+    @field_validator("backup_name")
+    @classmethod
+    def _name_is_usable(cls, name: str | None) -> str | None:
+        return None if name is None else _as_value_error(lambda: checked_backup_name(name))
+
+    @field_validator("tables")
+    @classmethod
+    def _patterns_are_usable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return _as_value_error(lambda: checked_patterns(patterns))
+
+    @field_validator("partitions")
+    @classmethod
+    def _partitions_are_ids(cls, partitions: tuple[str, ...]) -> tuple[str, ...]:
+        for partition in partitions:
+            if not _PARTITION.fullmatch(partition):
+                message = (
+                    f"{partition!r} is not a partition id: write the id as system.parts shows it, "
+                    "or database.table:id (a tuple would hang the sidecar)"
+                )
+                raise ValueError(message)
+        return partitions
+
+    @model_validator(mode="after")
+    def _parts_make_sense_together(self) -> Self:
+        if self.schema_only and self.partitions:
+            message = "schema_only keeps no rows: partitions contradict it"
+            raise ValueError(message)
+        return self
+
+    @property
+    def scope(self) -> Scope:
+        if self.schema_only:
+            return Scope.SCHEMA
+        return Scope.PARTIAL if self.tables or self.partitions else Scope.FULL
+
+
+class RestoreRequest(BaseModel):
+    """One restore of a whole cluster from the backup `backup`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backup: str
+    overwrite: bool = False
+    schema_only: bool = False
+    accept_loss: tuple[str, ...] = ()
+    dry_run: bool = False
+    options: RestoreOptions = RestoreOptions()
+
+    @classmethod
+    def from_form(cls, **fields: Any) -> Self:
+        """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
+        return _validated(cls, fields)
+
+    @field_validator("backup")
+    @classmethod
+    def _name_is_usable(cls, name: str) -> str:
+        return _as_value_error(lambda: checked_backup_name(name))
+
+    @field_validator("accept_loss")
+    @classmethod
+    def _losses_name_tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+        return _as_value_error(lambda: checked_patterns(tables))
+
+    @model_validator(mode="after")
+    def _parts_make_sense_together(self) -> Self:
+        if self.accept_loss and not self.overwrite:
+            message = "accept_loss says what overwrite may destroy: it needs overwrite"
+            raise ValueError(message)
+        return self
+
+
+def _as_value_error(check: Callable[[], _T]) -> _T:
+    try:
+        return check()
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from error
+
+
+def _validated(model: type[_M], fields: dict[str, Any]) -> _M:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(sentence_of(error)) from error
+
+
+def sentence_of(error: ValidationError) -> str:
+    """One line for a person: every wrong field and what is wrong with it."""
+    faults = (
+        f"{'.'.join(str(step) for step in fault['loc']) or 'request'}: "
+        f"{fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    )
+    return "; ".join(faults)
