@@ -1,0 +1,99 @@
+"""One member of the cluster: a node and the sidecar beside it, as processes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from deployments.sandbox import client
+from deployments.sandbox.layout import Layout, Ports
+from deployments.sandbox.processes import Process, Program, python_environment, python_module
+from deployments.sandbox.users import User, write_users
+
+CONFIG = """<clickhouse>
+    <display_name>{name}</display_name>
+    <timezone>UTC</timezone>
+    <macros>
+{macros}
+    </macros>
+</clickhouse>
+"""
+
+
+class Node(Process):
+    """The server of one replica. `data_dir` is its data path as it lies on disk."""
+
+    def __init__(self, program: Program, *, http_port: int, data_dir: Path, user: User) -> None:
+        super().__init__(program, answers=lambda: client.answers_ping(http_port))
+        self.http_port = http_port
+        self.data_dir = data_dir
+        self._user = user
+
+    def query(self, statement: str, settings: Mapping[str, str] | None = None) -> str:
+        return client.query(self.http_port, statement, user=self._user, settings=settings)
+
+
+class Sidecar(Process):
+    """It is ready once its own tables answer through its node."""
+
+    def __init__(self, program: Program, *, port: int, node: Node) -> None:
+        super().__init__(program, answers=lambda: _sidecar_answers(node))
+        self.port = port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    shard: str
+    replica: str
+    node: Node
+    sidecar: Sidecar | None
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return (self.node,) if self.sidecar is None else (self.node, self.sidecar)
+
+
+def make_node(home: Path, layout: Layout, *, shard: str, replica: str, ports: Ports) -> Node:
+    """Write what the node reads at its start, and say how it is started."""
+    data_dir = home / "data"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    macros = {
+        "installation": layout.installation,
+        "cluster": layout.cluster,
+        "shard": shard,
+        "replica": replica,
+    }
+    config = home / "config.xml"
+    config.write_text(render_config(replica, macros))
+    users = home / "users.json"
+    write_users(users, layout.users)
+    arguments = [
+        *("--name", replica),
+        *("--data", str(data_dir)),
+        *("--config", str(config)),
+        *("--users", str(users)),
+        *("--http-port", str(ports.http)),
+    ]
+    if layout.has_native_interface:
+        arguments += ["--native-port", str(ports.native)]
+    program = Program(
+        name="node",
+        arguments=python_module("deployments.sandbox.node", *arguments),
+        home=home,
+        environment=python_environment(),
+    )
+    return Node(program, http_port=ports.http, data_dir=data_dir, user=layout.administrator)
+
+
+def render_config(name: str, macros: Mapping[str, str]) -> str:
+    lines = [f"        <{macro}>{escape(value)}</{macro}>" for macro, value in macros.items()]
+    return CONFIG.format(name=escape(name), macros="\n".join(lines))
+
+
+def _sidecar_answers(node: Node) -> bool:
+    # One try: a dead sidecar would otherwise hold the server's own request for two minutes.
+    once = {"http_max_tries": "1"}
+    try:
+        return bool(node.query("SELECT version FROM system.backup_version", once))
+    except (OSError, client.QueryFailed):
+        return False

@@ -1,0 +1,55 @@
+"""The program of one node: the engine on one data path, with its interfaces. Ends on SIGTERM."""
+
+import argparse
+import os
+import signal
+import threading
+from pathlib import Path
+
+from deployments.sandbox.engine import Engine
+from deployments.sandbox.http_interface import HttpInterface
+from deployments.sandbox.processes import HOST
+from deployments.sandbox.users import Users
+
+
+def main() -> None:
+    arguments = _parse()
+    end = _end_asked_for()
+    engine = Engine(arguments.data, arguments.config)
+    users = Users.from_file(arguments.users)
+    http = HttpInterface(
+        (HOST, arguments.http_port), engine=engine, users=users, name=arguments.name
+    )
+    threading.Thread(target=http.serve_forever, name="http", daemon=True).start()
+    print(f"ready: ClickHouse {engine.version}, http {arguments.http_port}", flush=True)
+    os.read(end, 1)
+    http.shutdown()
+    http.server_close()
+    engine.close()
+
+
+def _end_asked_for() -> int:
+    """Open a descriptor that becomes readable with SIGTERM or SIGINT.
+
+    A signal may reach any of the engine's own threads, and that would not wake the main one.
+    """
+    end, signalled = os.pipe()
+    os.set_blocking(signalled, False)
+    signal.set_wakeup_fd(signalled)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return end
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deployments.sandbox.node", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--users", type=Path, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
