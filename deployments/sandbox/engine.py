@@ -13,6 +13,7 @@ from typing import Self, cast
 
 import chdb
 
+from deployments.sandbox.inline_data import readable
 from deployments.sandbox.users import User
 
 UNKNOWN_SETTING = 115
@@ -69,10 +70,11 @@ class Session:
         """Run one statement, data inline: the engine's streaming insert hides a sink's error."""
         text = statement.encode() if isinstance(statement, str) else statement
         try:
-            # Declared for str; bytes pass too, and data need not be valid UTF-8.
-            answer: bytes = self._connection.query(
-                cast("str", text), output_format, params=dict(parameters or {})
-            ).bytes()
+            with readable(text) as complete:
+                # Declared for str; bytes pass too, and data need not be valid UTF-8.
+                answer: bytes = self._connection.query(
+                    cast("str", complete), output_format, params=dict(parameters or {})
+                ).bytes()
         except chdb.ChdbError as error:
             raise EngineError(str(error)) from error
         if first_word(text) in DEFINES:

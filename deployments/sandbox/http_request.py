@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -18,10 +18,18 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+
+def _decompress_lz4(body: bytes) -> bytes:
+    """Decompress frame after frame: a client makes one of each block."""
+    with lz4.frame.open(BytesIO(body)) as frames:
+        plain: bytes = frames.read()
+    return plain
+
+
 DECOMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "gzip": gzip.decompress,
-    "lz4": lz4.frame.decompress,
+    "lz4": _decompress_lz4,
     "zstd": zstd.decompress,
 }
 
