@@ -9,12 +9,12 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from tasks.clickhouse.client import Server
-from tasks.clickhouse.commands import TOKEN, Command, Token, Verb
+from tasks.clickhouse.commands import Command, Token, Verb
 from tasks.clickhouse.errors import told
+from tasks.domain.actions import Action, Status
 from tasks.domain.errors import (
     ActionFailed,
     ClusterBusy,
@@ -38,39 +38,6 @@ _READ = (
     "FROM system.backup_actions ORDER BY rowNumberInAllBlocks()"
 )
 _DUPLICATE = "command is already running"
-
-
-class Status(StrEnum):
-    """Every status that a sidecar gives."""
-
-    IN_PROGRESS = "in progress"
-    SUCCESS = "success"
-    ERROR = "error"
-    CANCEL = "cancel"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One row of system.backup_actions."""
-
-    command: str
-    status: Status
-    error: str = ""
-
-    @property
-    def running(self) -> bool:
-        return self.status is Status.IN_PROGRESS
-
-    @property
-    def verb(self) -> str:
-        return self.command.partition(" ")[0]
-
-    @property
-    def name(self) -> str:
-        return self.command.rpartition(" ")[2]
-
-    def belongs_to(self, operation_id: str) -> bool:
-        return f"--env={TOKEN}={operation_id} " in self.command
 
 
 class Leash(Protocol):
@@ -320,11 +287,3 @@ def _resumed_row(history: tuple[Action, ...], command: Command) -> Action | None
 
 def _is_attached_elsewhere(action: Action) -> bool:
     return action.status is Status.ERROR and _DUPLICATE in action.error
-
-
-def busy_with(history: tuple[Action, ...], *, operation_id: str) -> Action | None:
-    """Find what keeps a sidecar at work for somebody else; listings do not count."""
-    for action in history:
-        if action.running and action.verb != "list" and not action.belongs_to(operation_id):
-            return action
-    return None

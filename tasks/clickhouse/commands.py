@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.domain.actions import TOKEN
 from tasks.domain.errors import InvalidRequest
 
 # without these a sidecar's own retention deletes other backups, and every node's schema restore
@@ -19,7 +20,6 @@ _OVERRIDES = {
     "BACKUPS_TO_KEEP_LOCAL": "0",
     "ALLOW_EMPTY_BACKUPS": "false",
 }
-TOKEN = "CHOPS_OP"  # noqa: S105 - the name of an override, not a secret
 _TRY = "CHOPS_TRY"
 _VALUE = re.compile(r"[\w.,:*?@/-]*")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -22,6 +22,11 @@ class ReplicaPlan:
     tables: tuple[Table, ...]
     patterns: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        tables = f"{len(self.tables)} tables" if self.tables else "no tables"
+        return f"shard {self.shard}: {tables} from {self.replica} ({self.reason})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPlan:

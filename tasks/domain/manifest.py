@@ -121,11 +121,6 @@ class Manifest(_Stored):
     def size_bytes(self) -> int:
         return sum(replica.size_bytes for replica in self.replicas)
 
-    @property
-    def skew_seconds(self) -> float:
-        first = min(replica.frozen_from for replica in self.replicas)
-        return (max(replica.frozen_until for replica in self.replicas) - first).total_seconds()
-
 
 def _digest(body: object) -> str:
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))

@@ -1,5 +1,6 @@
 """Outcomes: what an operation did, shard by shard, and what a person does next."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,6 +16,15 @@ class Status(StrEnum):
     PARTIALLY_FAILED = "PartiallyFailed"
     FAILED = "Failed"
     PLANNED = "Planned"  # a dry run: nothing was done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Who acts, on what, since when. An operation keeps its id over several attempts."""
+
+    installation: str
+    operation_id: str
+    started: datetime
 
 
 class ReplicaOutcome(BaseModel):

@@ -33,7 +33,9 @@ class Scope(StrEnum):
     SCHEMA = "schema"
 
 
-class _Options(BaseModel):
+class Options(BaseModel):
+    """How patient and how wide an operation is."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     concurrency: int = Field(
@@ -50,7 +52,7 @@ class _Options(BaseModel):
     )
 
 
-class BackupOptions(_Options):
+class BackupOptions(Options):
     """What a backup rarely needs."""
 
     max_upload_bytes_per_second: int | None = Field(
@@ -61,7 +63,7 @@ class BackupOptions(_Options):
     named_collections: bool = Field(default=False, description="Also keep named collections.")
 
 
-class RestoreOptions(_Options):
+class RestoreOptions(Options):
     """What a restore rarely needs."""
 
     max_download_bytes_per_second: int | None = Field(

@@ -1,0 +1,181 @@
+"""The flow `backup_cluster`: freeze every shard at once, upload in parallel, commit by manifest."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prefect import flow
+
+from tasks.backup import (
+    confirm_shard_backup,
+    create_shard_backup,
+    delete_local_copy,
+    note_manifest,
+    upload_shard_backup,
+    write_manifest,
+)
+from tasks.clickhouse.client import Cluster, open_cluster
+from tasks.discovery import find_inventory, inspect_cluster
+from tasks.domain.backup_plan import BackupPlan, alike_paths, name_of_backup, plan_backup
+from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, noted_manifest
+from tasks.domain.errors import OperationIncomplete
+from tasks.domain.inspection import Sight
+from tasks.domain.inventory import Inventory
+from tasks.domain.names import default_backup_name
+from tasks.domain.outcomes import Attempt, BackupOutcome, Status
+from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
+from tasks.fleet import Fleet, failed, succeeded
+from tasks.locks import Beginning, operation_under_way
+from tasks.preflight import prove_overrides, prove_paths
+from tasks.reports import Progress, report_outcome, report_plan
+from tasks.runs import this_attempt
+
+_STEPS_PER_REPLICA = 7
+
+
+@flow(flow_run_name="backup-{installation}", persist_result=False)
+async def backup_cluster(
+    installation: str,
+    namespace: str = "default",
+    inventory: str | Inventory | None = None,
+    backup_name: str | None = None,
+    tables: list[str] | None = None,
+    partitions: list[str] | None = None,
+    schema_only: bool = False,
+    replica_selection: ReplicaSelection = ReplicaSelection.FIRST_PER_SHARD,
+    operation_id: str | None = None,
+    options: BackupOptions = BackupOptions(),
+) -> BackupOutcome:
+    """Back up a whole ClickHouse cluster under one name.
+
+    Every shard is frozen at the same time, uploaded by its own sidecar and confirmed; then a
+    manifest beside the data makes the whole a recovery point.
+
+    Args:
+        installation: Name of the installation.
+        namespace: Its Kubernetes namespace.
+        inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        backup_name: Name of the backup; empty: the installation's name and the time in UTC.
+        tables: Patterns like shop.orders or shop.*; empty: every table.
+        partitions: Partition ids, each alone or as database.table:id; empty: every partition.
+        schema_only: Keep definitions, no rows.
+        replica_selection: FirstPerShard stores one healthy replica of each shard, AllReplicas all.
+        operation_id: Give the id of an interrupted backup to finish it; empty: a new one.
+        options: What is rarely needed.
+
+    Returns:
+        The outcome, when every shard is complete.
+
+    Raises:
+        OperationIncomplete: some shard is missing; the outcome says which, why and what to do.
+        BackupError: any other refusal, before a backup was begun.
+
+    """
+    request = BackupRequest.from_form(
+        backup_name=backup_name or None,
+        tables=tables or (),
+        partitions=partitions or (),
+        schema_only=schema_only,
+        replica_selection=replica_selection,
+        options=options,
+    )
+    attempt = this_attempt(installation, operation_id)
+    found = find_inventory(inventory, installation=installation, namespace=namespace)
+    async with open_cluster(found) as cluster:
+        sight = await inspect_cluster(
+            cluster, operation_id=attempt.operation_id, width=options.concurrency
+        )
+        plan = _planned(request, cluster, sight, attempt)
+        await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
+        outcome = await _carried_out(plan, cluster, sight, attempt)
+    await report_outcome(outcome)
+    if outcome.status is not Status.COMPLETED:
+        raise OperationIncomplete(outcome)
+    return outcome
+
+
+def _planned(
+    request: BackupRequest, cluster: Cluster, sight: Sight, attempt: Attempt
+) -> BackupPlan:
+    name = name_of_backup(
+        request,
+        sight,
+        operation_id=attempt.operation_id,
+        default=default_backup_name(attempt.installation, attempt.started),
+    )
+    return plan_backup(
+        request,
+        cluster.topology,
+        sight,
+        backup_name=name,
+        operation_id=attempt.operation_id,
+    )
+
+
+async def _carried_out(
+    plan: BackupPlan, cluster: Cluster, sight: Sight, attempt: Attempt
+) -> BackupOutcome:
+    options, name = plan.request.options, plan.backup_name
+    beginning = Beginning(
+        operation="backup",
+        operation_id=attempt.operation_id,
+        name=name,
+        request=plan.request.model_dump(mode="json", exclude={"options"}),
+        options=options,
+    )
+    chosen = [replica.replica for replica in plan.replicas]
+    progress = await Progress.of(_STEPS_PER_REPLICA * len(chosen), what=f"backup {name}")
+    async with operation_under_way(cluster, sight, beginning) as stations:
+        fleet = Fleet(stations, width=options.concurrency, progress=progress)
+        await fleet.demand("preflight", chosen, prove_overrides)
+        alike = alike_paths([sight.of(replica) for replica in chosen])
+        await prove_paths(fleet.stations, alike, name, width=options.concurrency)
+        stored = await _stored(fleet, plan)
+        if stored.errors:
+            return backup_outcome(plan, attempt, stored, finished=datetime.now(UTC))
+        manifest = manifest_of(plan, cluster.topology, attempt, stored)
+        text = noted_manifest(sight, plan, attempt) or manifest.to_text()
+        committed = await _committed(fleet, plan, text, stored)
+    return backup_outcome(plan, attempt, committed, finished=datetime.now(UTC))
+
+
+async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:
+    """Freeze, upload, confirm; a shard that fails in one phase is left out of the next."""
+    name, request = plan.backup_name, plan.request
+    limit = request.options.max_upload_bytes_per_second
+    frozen = await fleet.phase(
+        "create",
+        [chosen.replica for chosen in plan.replicas],
+        lambda station: create_shard_backup(station, plan.of(station.replica), name, request),
+    )
+    uploaded = await fleet.phase(
+        "upload",
+        succeeded(frozen),
+        lambda station: upload_shard_backup(station, plan.of(station.replica), name, limit),
+    )
+    confirmed = await fleet.phase(
+        "confirm",
+        succeeded(uploaded),
+        lambda station: confirm_shard_backup(station, plan.of(station.replica), name),
+    )
+    return Stored(
+        records=succeeded(frozen),
+        sizes=succeeded(confirmed),
+        errors=failed(frozen, uploaded, confirmed),
+    )
+
+
+async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) -> Stored:
+    """Write the manifest beside every shard's data, and only then forget the local copies."""
+    name = plan.backup_name
+    noted = await fleet.phase(
+        "journal", stored.records, lambda station: note_manifest(station, name, text)
+    )
+    written = await fleet.phase(
+        "manifest", succeeded(noted), lambda station: write_manifest(station, name, text)
+    )
+    cleaned = await fleet.phase(
+        "clean", succeeded(written), lambda station: delete_local_copy(station, name)
+    )
+    return replace(
+        stored, committed=frozenset(succeeded(written)), errors=failed(noted, written, cleaned)
+    )

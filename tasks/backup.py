@@ -1,0 +1,200 @@
+"""Tasks of a backup: each brings one replica one step further, and finds out first what is done."""
+
+from datetime import UTC, datetime
+
+from prefect import task
+
+from tasks.clickhouse import commands
+from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.manifest import write_companion
+from tasks.clickhouse.parts import read_fingerprints, read_frozen
+from tasks.clickhouse.station import Station
+from tasks.clickhouse.tables import read_functions, read_macros, read_tables
+from tasks.clickhouse.versions import read_sidecar_version, read_version
+from tasks.domain.backup_plan import ReplicaPlan
+from tasks.domain.errors import ActionFailed, ClusterUnavailable, StorageUnavailable
+from tasks.domain.fingerprint import Fingerprint
+from tasks.domain.journal import Entry, Event
+from tasks.domain.manifest import ReplicaRecord, TableRecord
+from tasks.domain.names import manifest_name
+from tasks.domain.requests import BackupRequest
+from tasks.domain.tables import Table, TableClass
+from tasks.fan_out import HEALING
+
+_CREATE = "create"
+
+
+@task(task_run_name="create-{plan.shard}-{plan.replica}", **HEALING)
+async def create_shard_backup(
+    station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest
+) -> ReplicaRecord:
+    """Freeze the replica's tables into a local copy and fingerprint them while they are known."""
+    history = await station.history()
+    recorded = history.last(Event.FINGERPRINT, backup)
+    listing = await read_listing(station.server)
+    local, remote = listing.local(backup), listing.remote(backup)
+    if recorded and any(copy is not None and not copy.broken for copy in (local, remote)):
+        return ReplicaRecord.model_validate_json(recorded.payload)
+    if local is not None and local.broken:
+        await station.sidecar.delete(commands.delete("local", backup))
+    intent = await _begin_freeze(station, backup)
+    if plan.tables:
+        await _freeze(station, plan, backup, request)
+    record = await _record(station, plan, backup, request, intent=intent)
+    await station.note(Event.FINGERPRINT, backup, record.model_dump_json())
+    return record
+
+
+@task(task_run_name="upload-{plan.shard}-{plan.replica}", **HEALING)
+async def upload_shard_backup(
+    station: Station, plan: ReplicaPlan, backup: str, limit: int | None
+) -> None:
+    """Bring the local copy to the remote storage; nothing where it already lies there whole."""
+    if not plan.tables:
+        return
+    command = commands.upload(backup, station.sidecar.token(), tables=plan.patterns, limit=limit)
+    await station.sidecar.settle(command, done=lambda: _is_remote(station, backup))
+
+
+@task(task_run_name="confirm-{plan.shard}-{plan.replica}", **HEALING)
+async def confirm_shard_backup(station: Station, plan: ReplicaPlan, backup: str) -> int:
+    """See the backup whole in the remote listing; return its size in bytes."""
+    if not plan.tables:
+        return 0
+    found = (await read_listing(station.server)).remote(backup)
+    if found is None or found.broken or found.size_bytes <= 0:
+        what = "is not listed" if found is None else found.desc or "is empty"
+        message = f"shard {station.shard}, replica {station.replica}: {backup} {what} remotely"
+        raise StorageUnavailable(message)
+    return found.size_bytes
+
+
+@task(task_run_name="journal-manifest-{station.replica}", **HEALING)
+async def note_manifest(station: Station, backup: str, text: str) -> None:
+    """Keep the manifest in the journal before its first copy is written: reruns write the same."""
+    if (await station.history()).last(Event.MANIFEST, backup) is None:
+        await station.note(Event.MANIFEST, backup, text)
+
+
+@task(task_run_name="manifest-{station.replica}", **HEALING)
+async def write_manifest(station: Station, backup: str, text: str) -> None:
+    """Store the manifest beside the backup; the first copy that is listed commits it."""
+    name = manifest_name(backup)
+    found = (await read_listing(station.server)).remote(name)
+    if found is None or found.broken:
+        await write_companion(station.sidecar, name, text)
+
+
+@task(task_run_name="delete-local-{station.replica}", **HEALING)
+async def delete_local_copy(station: Station, backup: str) -> None:
+    """Delete the local copy: it pins merged-away parts, and a restart would upload it again."""
+    if (await read_listing(station.server)).local(backup) is not None:
+        await station.sidecar.delete(commands.delete("local", backup))
+
+
+async def _begin_freeze(station: Station, backup: str) -> Entry:
+    """Write down when the freeze began; an earlier attempt may have done it, and it counts."""
+    earlier = (await station.history()).last(Event.INTENT, _CREATE)
+    if earlier is not None and await _is_local(station, backup):
+        return earlier
+    await station.note(Event.INTENT, _CREATE, datetime.now(UTC).isoformat())
+    begun = (await station.history()).last(Event.INTENT, _CREATE)
+    if begun is None:
+        message = f"{station.replica} does not show what was just written into its journal"
+        raise ClusterUnavailable(message)
+    return begun
+
+
+async def _freeze(station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest) -> None:
+    flags = commands.CreateFlags(
+        partitions=request.partitions,
+        schema_only=request.schema_only,
+        rbac=request.options.rbac,
+        configs=request.options.configs,
+        named_collections=request.options.named_collections,
+    )
+    token = station.sidecar.token()
+    command = commands.create(backup, token, tables=plan.patterns, flags=flags)
+    await station.sidecar.settle(command, done=lambda: _is_local(station, backup))
+
+
+async def _record(
+    station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest, *, intent: Entry
+) -> ReplicaRecord:
+    server = station.server
+    frozen_until = datetime.now(UTC)
+    kept = await _kept_tables(station, plan, backup, begun_at=intent.at)
+    prints = await _fingerprints(station, backup, kept, request)
+    return ReplicaRecord(
+        shard=plan.shard,
+        replica=plan.replica,
+        macros=await read_macros(server),
+        tables=tuple(_table_record(table, prints.get(table.full_name)) for table in kept),
+        functions=await read_functions(server),
+        frozen_from=datetime.fromisoformat(intent.payload),
+        frozen_until=frozen_until,
+        clickhouse_version=await read_version(server),
+        sidecar_version=await read_sidecar_version(server),
+    )
+
+
+async def _kept_tables(
+    station: Station, plan: ReplicaPlan, backup: str, *, begun_at: int
+) -> tuple[Table, ...]:
+    """Compare what the sidecar kept with what was planned; a gap is a failure.
+
+    Not a gap: a table that was dropped meanwhile, or made after the freeze began (`begun_at`, the
+    server's clock).
+    """
+    if not plan.tables:
+        return ()
+    frozen = await read_frozen(station.server, backup)
+    if frozen is None:
+        return plan.tables
+    standing = {table.full_name for table in await read_tables(station.server)}
+    left_out = [
+        table.full_name
+        for table in plan.tables
+        if table.full_name not in frozen
+        and table.full_name in standing
+        and table.modified < begun_at
+    ]
+    if left_out:
+        message = (
+            f"shard {station.shard}, replica {station.replica}: the sidecar left out "
+            f"{', '.join(left_out)}; mend its skip_tables, or name the tables to back up"
+        )
+        raise ActionFailed(message)
+    return tuple(table for table in plan.tables if table.full_name in frozen)
+
+
+async def _fingerprints(
+    station: Station, backup: str, tables: tuple[Table, ...], request: BackupRequest
+) -> dict[str, Fingerprint | None]:
+    if request.schema_only:
+        return {}
+    with_rows = {TableClass.LOCAL, TableClass.REPLICATED}
+    names = [table.full_name for table in tables if table.table_class in with_rows]
+    return await read_fingerprints(station.server, backup, names) if names else {}
+
+
+def _table_record(table: Table, fingerprint: Fingerprint | None) -> TableRecord:
+    return TableRecord(
+        database=table.database,
+        name=table.name,
+        engine=table.engine,
+        definition=table.definition,
+        uuid=table.uuid,
+        rows=table.rows,
+        fingerprint=fingerprint,
+    )
+
+
+async def _is_local(station: Station, backup: str) -> bool:
+    found = (await read_listing(station.server)).local(backup)
+    return found is not None and not found.broken
+
+
+async def _is_remote(station: Station, backup: str) -> bool:
+    found = (await read_listing(station.server)).remote(backup)
+    return found is not None and not found.broken

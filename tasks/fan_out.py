@@ -1,0 +1,65 @@
+"""Fan-out over shards: all at once up to a width, one's failure never hiding another's success."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
+
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from tasks.domain.errors import BackupError, ClusterBusy, TransientError
+
+T = TypeVar("T")
+
+
+async def may_heal(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell Prefect to retry what trying again may help; a busy cluster was waited for already."""
+    error = await state.aresult(raise_on_failure=False)
+    return isinstance(error, TransientError) and not isinstance(error, ClusterBusy)
+
+
+# the truth is at the sidecars, in the journal and in the manifest: nothing is cached by Prefect
+PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+HEALING: dict[str, Any] = {
+    **PLAIN,
+    "retries": 3,
+    "retry_delay_seconds": [1, 5, 30],
+    "retry_condition_fn": may_heal,
+}
+
+
+async def fan_out(calls: Iterable[Awaitable[T]], *, width: int) -> list[T | BackupError]:
+    """Await all calls, at most `width` at a time; our own errors come back in their place.
+
+    Anything else is a fault of this program and is raised, once every call has ended.
+    """
+    gate = asyncio.Semaphore(width)
+
+    async def passed(call: Awaitable[T]) -> T:
+        async with gate:
+            return await call
+
+    results = await asyncio.gather(*(passed(call) for call in calls), return_exceptions=True)
+    kept: list[T | BackupError] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, BackupError):
+            raise result
+        kept.append(result)
+    return kept
+
+
+def all_or_raise(results: Iterable[T | BackupError]) -> list[T]:
+    """Demand that every call succeeded; raise the first error with a note for each further one."""
+    good: list[T] = []
+    bad: list[BackupError] = []
+    for result in results:
+        if isinstance(result, BackupError):
+            bad.append(result)
+        else:
+            good.append(result)
+    if bad:
+        for other in bad[1:]:
+            bad[0].add_note(str(other))
+        raise bad[0]
+    return good

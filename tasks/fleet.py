@@ -1,0 +1,57 @@
+"""The fleet: all replicas of an operation, worked on in parallel, one phase after the other."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
+
+from tasks.clickhouse.station import Station
+from tasks.domain.errors import BackupError
+from tasks.fan_out import all_or_raise, fan_out
+from tasks.reports import Progress
+
+T = TypeVar("T")
+
+
+class Fleet:
+    """Stations by replica name, at most `width` of them at work at once."""
+
+    def __init__(self, stations: Iterable[Station], *, width: int, progress: Progress) -> None:
+        self.stations: Mapping[str, Station] = {s.replica: s for s in stations}
+        self._width = width
+        self._progress = progress
+
+    async def phase(
+        self, name: str, replicas: Iterable[str], call: Callable[[Station], Awaitable[T]]
+    ) -> dict[str, T | BackupError]:
+        """Run one phase on some replicas and wait for all: the barrier. Errors stay in place."""
+
+        async def told(station: Station) -> T:
+            result = await call(station)
+            await self._progress.advance(name)
+            return result
+
+        names = list(replicas)
+        calls = (told(self.stations[replica]) for replica in names)
+        results = await fan_out(calls, width=self._width)
+        return dict(zip(names, results, strict=True))
+
+    async def demand(
+        self, name: str, replicas: Iterable[str], call: Callable[[Station], Awaitable[T]]
+    ) -> dict[str, T]:
+        """Run one phase and raise the first error: for phases that must succeed everywhere."""
+        results = await self.phase(name, replicas, call)
+        return dict(zip(results, all_or_raise(results.values()), strict=True))
+
+
+def succeeded(results: Mapping[str, T | BackupError]) -> dict[str, T]:
+    """Keep what went well."""
+    return {name: r for name, r in results.items() if not isinstance(r, BackupError)}
+
+
+def failed(*phases: Mapping[str, object | BackupError]) -> dict[str, BackupError]:
+    """Keep the first error of each replica over several phases."""
+    found: dict[str, BackupError] = {}
+    for results in phases:
+        for name, result in results.items():
+            if isinstance(result, BackupError):
+                found.setdefault(name, result)
+    return found

@@ -1,0 +1,123 @@
+"""Begin and end an operation: the installation's lock, and its word in every replica's journal."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+
+from tasks.clickhouse.actions import Patience
+from tasks.clickhouse.client import Cluster
+from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
+from tasks.clickhouse.lock import held_lock, release_by_hand
+from tasks.clickhouse.station import Station
+from tasks.domain.errors import ClusterBusy
+from tasks.domain.inspection import Sight
+from tasks.domain.journal import Entry, Event, others_under_way
+from tasks.domain.requests import Options
+from tasks.fan_out import PLAIN, all_or_raise, fan_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What an operation says of itself when it begins; kept in the journal, word for word."""
+
+    operation: str
+    operation_id: str
+    name: str
+    request: dict[str, Any]
+    options: Options
+
+    @property
+    def payload(self) -> str:
+        return json.dumps({"name": self.name, "request": self.request})
+
+
+@asynccontextmanager
+async def operation_under_way(
+    cluster: Cluster, sight: Sight, beginning: Beginning
+) -> AsyncIterator[tuple[Station, ...]]:
+    """Hold the lock and be written down on every replica that answers, until the body ends.
+
+    Raises ClusterBusy naming the other operation, NotAllowed where `chops` cannot be written.
+    """
+    options = beginning.options
+    await prepare_journal(cluster.lock_server)
+    async with held_lock(
+        cluster.lock_server,
+        operation_id=beginning.operation_id,
+        operation=beginning.operation,
+        lease_seconds=options.lease_seconds,
+    ) as lock:
+        patience = Patience(
+            action_seconds=options.action_timeout_seconds, busy_seconds=options.busy_timeout_seconds
+        )
+        stations = tuple(
+            Station(
+                cluster.server(seen.replica),
+                shard=seen.shard,
+                operation=beginning.operation,
+                operation_id=beginning.operation_id,
+                leash=lock,
+                patience=patience,
+            )
+            for seen in sight.inspections
+        )
+        width = options.concurrency
+        try:
+            all_or_raise(
+                await fan_out((begin(s, beginning.payload) for s in stations), width=width)
+            )
+            await _demand_to_be_alone(stations, beginning.operation_id)
+            yield stations
+        finally:
+            # a replica that is away keeps the operation open, which is the truth
+            closing = fan_out((_close(station) for station in stations), width=width)
+            await asyncio.shield(asyncio.ensure_future(closing))
+
+
+@task(task_run_name="journal-{station.replica}", **PLAIN)
+async def begin(station: Station, payload: str) -> None:
+    """Write down that the operation begins here, before its first command."""
+    await prepare_journal(station.server)
+    await station.note(Event.STARTED, payload=payload)
+
+
+async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...]:
+    """Give up a dead operation: release its lock and close it in every journal.
+
+    Returns a line for each thing that was done. Its backups and tables are left as they are.
+    """
+    done = []
+    if await release_by_hand(cluster.lock_server, operation_id=operation_id):
+        done.append(f"released the lock on {cluster.lock_server.name}")
+    for server in cluster.servers:
+        journal = (await read_journal(server)).of(operation_id)
+        for entry in journal.unfinished():
+            scribe = Scribe(server, operation_id=operation_id, operation=entry.operation)
+            await scribe.append(Event.FINISHED, payload="cleared by hand")
+            done.append(f"closed the operation on {server.name}")
+    return tuple(done)
+
+
+async def _demand_to_be_alone(stations: Sequence[Station], operation_id: str) -> None:
+    journals = [await read_journal(station.server) for station in stations]
+    others = others_under_way(journals, operation_id=operation_id)
+    if others:
+        raise ClusterBusy(_refusal(others[0]))
+
+
+def _refusal(other: Entry) -> str:
+    return (
+        f"{other.operation} operation {other.operation_id} began here and never ended: its process "
+        f"is at work or dead. Run it again with operation_id={other.operation_id} to finish it, or "
+        f"give it up with `python -m flows unlock --operation-id {other.operation_id}`."
+    )
+
+
+async def _close(station: Station) -> None:
+    if (await station.history()).unfinished():
+        await station.note(Event.FINISHED)
