@@ -67,18 +67,27 @@ class Session:
         output_format: str = "TabSeparated",
         parameters: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Run one statement, data inline: the engine's streaming insert hides a sink's error."""
         text = statement.encode() if isinstance(statement, str) else statement
+        answer = self.ask(text, output_format, parameters)
+        if first_word(text) in DEFINES:
+            self._engine.remember_system_tables(self)
+        return answer
+
+    def ask(
+        self,
+        statement: bytes,
+        output_format: str = "TabSeparated",
+        parameters: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Run one statement, data inline: the engine's streaming insert hides a sink's error."""
         try:
-            with readable(text) as complete:
+            with readable(statement) as complete:
                 # Declared for str; bytes pass too, and data need not be valid UTF-8.
                 answer: bytes = self._connection.query(
                     cast("str", complete), output_format, params=dict(parameters or {})
                 ).bytes()
         except chdb.ChdbError as error:
             raise EngineError(str(error)) from error
-        if first_word(text) in DEFINES:
-            self._engine.remember_system_tables(self)
         return answer
 
     def stream(self, statement: str) -> Iterator[bytes]:
@@ -97,6 +106,15 @@ class Session:
         if settings:
             values = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
             self.run(f"SET {values}")
+
+    def set_known(self, settings: Mapping[str, str]) -> None:
+        """Leave out what the engine does not know, or takes from its own kind of client only."""
+        for name, value in settings.items():
+            try:
+                self.set({name: value})
+            except EngineError as error:
+                if error.code != UNKNOWN_SETTING and "per query" not in str(error):
+                    raise
 
     @contextmanager
     def with_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
@@ -121,9 +139,9 @@ class Engine:
         self._keeper = Session(self, chdb.connect(self._target))
         # The sidecar touches a file in it before it drops a large table.
         (data_dir / "flags").mkdir(exist_ok=True)
-        self._keeper.run(ASYNCHRONOUS_METRICS)
-        for definition in self._read_remembered():
-            self._keeper.run(definition)
+        # Not by `run`: it would write down what is there before all of it is there again.
+        for definition in (ASYNCHRONOUS_METRICS, *self._read_remembered()):
+            self._keeper.ask(definition.encode())
         [[self.version, self.timezone]] = self._keeper.rows("SELECT version(), timezone()")
 
     def close(self) -> None:

@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 from pathlib import Path
+from socketserver import BaseServer
 
 from deployments.sandbox.engine import Engine
 from deployments.sandbox.http_interface import HttpInterface
+from deployments.sandbox.native_interface import NativeInterface
 from deployments.sandbox.processes import HOST
 from deployments.sandbox.users import Users
 
@@ -16,16 +18,25 @@ def main() -> None:
     arguments = _parse()
     end = _end_asked_for()
     engine = Engine(arguments.data, arguments.config)
-    users = Users.from_file(arguments.users)
-    http = HttpInterface(
-        (HOST, arguments.http_port), engine=engine, users=users, name=arguments.name
-    )
-    threading.Thread(target=http.serve_forever, name="http", daemon=True).start()
+    interfaces = _interfaces(arguments, engine)
+    for interface in interfaces:
+        threading.Thread(target=interface.serve_forever, daemon=True).start()
     print(f"ready: ClickHouse {engine.version}, http {arguments.http_port}", flush=True)
     os.read(end, 1)
-    http.shutdown()
-    http.server_close()
+    for interface in interfaces:
+        interface.shutdown()
+        interface.server_close()
     engine.close()
+
+
+def _interfaces(arguments: argparse.Namespace, engine: Engine) -> tuple[BaseServer, ...]:
+    users = Users.from_file(arguments.users)
+    name = arguments.name
+    http = HttpInterface((HOST, arguments.http_port), engine=engine, users=users, name=name)
+    if not arguments.native_port:
+        return (http,)
+    native = NativeInterface((HOST, arguments.native_port), engine=engine, users=users, name=name)
+    return (http, native)
 
 
 def _end_asked_for() -> int:
@@ -48,6 +59,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--users", type=Path, required=True)
     parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--native-port", type=int)
     return parser.parse_args()
 
 
