@@ -13,11 +13,8 @@ def sidecar_binary() -> Path:
 
 def sidecar_environment(remote_path: str, *, home: Path, store_port: int) -> dict[str, str]:
     """Configure it by environment alone, against the S3 server of this sandbox."""
-    temporary = home / "tmp"
-    temporary.mkdir(exist_ok=True)
     return {
-        # Its pid files lie there, named after backups: neighbours must not see each other's.
-        "TMPDIR": str(temporary),
+        "TMPDIR": str(temporary_folder(home)),
         "REMOTE_STORAGE": "s3",
         "S3_BUCKET": BUCKET,
         "S3_ENDPOINT": f"http://{HOST}:{store_port}",
@@ -29,3 +26,10 @@ def sidecar_environment(remote_path: str, *, home: Path, store_port: int) -> dic
         "S3_PATH": remote_path,
         "S3_COMPRESSION_FORMAT": "zstd",
     }
+
+
+def temporary_folder(home: Path) -> Path:
+    """Where pid files lie, named after backups: neighbours must not see each other's."""
+    folder = home / "tmp"
+    folder.mkdir(exist_ok=True)
+    return folder

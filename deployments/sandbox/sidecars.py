@@ -6,7 +6,10 @@ from pathlib import Path
 from deployments.sandbox.layout import Layout, Ports, SidecarKind
 from deployments.sandbox.members import Node, Sidecar
 from deployments.sandbox.processes import HOST, Program, python_environment, python_module
-from deployments.sandbox.real_sidecar import sidecar_binary, sidecar_environment
+from deployments.sandbox.real_sidecar import sidecar_binary, sidecar_environment, temporary_folder
+
+# What a test turns in a double while it runs: see the double's `Knobs`.
+KNOBS_FILE = "knobs.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,11 @@ def make_sidecar(node: Node, layout: Layout, ports: Ports, remote: Remote) -> Si
 
 
 def _double(node: Node, layout: Layout, ports: Ports, remote: Path) -> Program:
+    home = node.program.home
     environment = python_environment() | {
+        "TMPDIR": str(temporary_folder(home)),
         "CLICKHOUSE_HTTP_PORT": str(ports.http),
+        "DOUBLE_KNOBS": str(home / KNOBS_FILE),
         "DOUBLE_DATA_DIR": str(node.data_dir),
         "DOUBLE_REMOTE_DIR": str(remote),
         "DOUBLE_PATH": layout.remote_path,
@@ -39,7 +45,7 @@ def _double(node: Node, layout: Layout, ports: Ports, remote: Path) -> Program:
     return Program(
         name="sidecar",
         arguments=python_module("deployments.sandbox.double"),
-        home=node.program.home,
+        home=home,
         environment=_of_both(layout, ports) | environment | dict(layout.environment),
     )
 

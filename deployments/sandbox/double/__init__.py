@@ -1,0 +1,1 @@
+"""A stand-in for the clickhouse-backup server: its REST contract, with real backups in a folder."""
