@@ -16,7 +16,7 @@ from tasks.fan_out import HEALING, all_or_raise, fan_out
 
 _STEP = "overrides obeyed"
 _NOBODY = "chops-nosuch"
-_OBEYS = "shall not be none"
+_OBEYS = 'shall not be "none"'
 
 
 @task(task_run_name="probe-{station.replica}", **HEALING)
