@@ -1,12 +1,8 @@
 """Embedded clusters for tests: started on demand, gone at the end even of a killed run."""
 
-import importlib.util
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
-
-import pytest
 
 from deployments.sandbox.cluster import Cluster
 from deployments.sandbox.layout import Layout
@@ -31,13 +27,3 @@ class ClusterFactory:
         directory = self._directory / f"cluster-{self._count}"
         cluster = Cluster.start(directory, Layout(**layout), bound_to_me=True)
         return self._started.enter_context(cluster)
-
-
-def require_engine() -> None:
-    """Skip where the engine is missing; fail instead where every peer is required."""
-    if importlib.util.find_spec("chdb") is not None:
-        return
-    reason = "the chDB engine is not installed (extra `sandbox`)"
-    if os.environ.get("REQUIRE_PEERS"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -13,6 +13,9 @@ from deployments.sandbox.native_interface import NativeInterface
 from deployments.sandbox.processes import HOST
 from deployments.sandbox.users import Users
 
+# How long an end may wait for an interface to notice it.
+POLL_SECONDS = 0.1
+
 
 def main() -> None:
     arguments = _parse()
@@ -20,7 +23,7 @@ def main() -> None:
     engine = Engine(arguments.data, arguments.config)
     interfaces = _interfaces(arguments, engine)
     for interface in interfaces:
-        threading.Thread(target=interface.serve_forever, daemon=True).start()
+        threading.Thread(target=interface.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     print(f"ready: ClickHouse {engine.version}, http {arguments.http_port}", flush=True)
     os.read(end, 1)
     for interface in interfaces:

@@ -57,9 +57,11 @@ class Process:
     @property
     def pid(self) -> int | None:
         """None when it does not run."""
-        if self._child is not None:
-            self._child.poll()  # a dead child of ours stays a zombie until it is asked for
-        return living_pid(self.program.pid_file)
+        pid = living_pid(self.program.pid_file)
+        if self._child is not None and self._child.pid != pid:
+            self._child.wait()  # a dead child of ours stays a zombie until it is asked for
+            self._child = None
+        return pid
 
     @property
     def alive(self) -> bool:

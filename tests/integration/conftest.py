@@ -1,4 +1,4 @@
-"""Clusters that integration tests share, or start for themselves."""
+"""Clusters and the Prefect server that integration tests share, or start for themselves."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,16 @@ import pytest
 
 from deployments.sandbox.cluster import Cluster
 from deployments.sandbox.layout import SidecarKind
-from tests.clusters import ClusterFactory, require_engine
+from deployments.sandbox.prefect_server import PrefectServer
+from tests.clusters import ClusterFactory
+from tests.peers.require import require_peer
+from tests.prefect_servers import served_prefect
 
 
 @pytest.fixture(scope="session")
 def cluster_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterFactory]:
     """For tests that stop, kill or fill what they run on."""
-    require_engine()
+    require_peer("chdb")
     with ClusterFactory(tmp_path_factory.mktemp("clusters")) as factory:
         yield factory
 
@@ -21,3 +24,10 @@ def cluster_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 def bare_cluster(cluster_factory: ClusterFactory) -> Cluster:
     """Two shards of two nodes without sidecars, shared: leave it as it was found."""
     return cluster_factory(shards=2, replicas=2, sidecar=SidecarKind.NONE)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """One server for all: tests tell their runs apart by id. Start workers on pools of your own."""
+    with served_prefect(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
