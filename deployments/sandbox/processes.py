@@ -161,10 +161,11 @@ def stop_together(processes: Iterable[Process]) -> None:
 def living_pid(pid_file: Path) -> int | None:
     """Find the process that the file names, unless it is dead, or another one of that number."""
     try:
-        number, started = pid_file.read_text().split()
+        written, started = pid_file.read_text().split()
+        number = int(written)
     except (FileNotFoundError, ValueError):
         return None
-    return int(number) if _started(int(number)) == started else None
+    return number if _started(number) == started else None
 
 
 def signal_session(pid: int, number: signal.Signals) -> None:
