@@ -13,6 +13,7 @@ from tasks.clickhouse.journal import read_journal
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.tables import (
     read_database_engines,
+    read_free_bytes,
     read_functions,
     read_macros,
     read_object_disks,
@@ -87,6 +88,7 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         listing=await read_listing(server),
         journal=await read_journal(server),
         object_disk_tables=await read_tables_on_disks(server, await read_object_disks(server)),
+        free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",
     )
 

@@ -49,6 +49,12 @@ async def read_object_disks(server: Server) -> frozenset[str]:
     return frozenset(row["name"] for row in rows)
 
 
+async def read_free_bytes(server: Server) -> int:
+    """Read the free space of the fullest local disk."""
+    sql = "SELECT min(free_space) AS free FROM system.disks WHERE type IN ('Local', 'local')"
+    return int(await server.value(sql) or 0)
+
+
 async def read_tables_on_disks(server: Server, disks: frozenset[str]) -> tuple[str, ...]:
     if not disks:
         return ()

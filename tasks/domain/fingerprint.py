@@ -8,7 +8,7 @@ part was seen among its parts, active or not, as often as it was frozen and no m
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -32,6 +32,10 @@ class Part:
     size_bytes: int
     hash: str
     active: bool = True
+
+    def vanished(self) -> "Part":
+        """Say that a later look did not find this part active any more."""
+        return replace(self, active=False)
 
 
 class FrozenPart(BaseModel):

@@ -29,6 +29,7 @@ class Inspection:
     journal: Journal
     object_disk_tables: tuple[str, ...] = ()
     readonly_tables: tuple[str, ...] = ()
+    free_bytes: int | None = None
     busy_with: str | None = None
 
     @property

@@ -19,7 +19,7 @@ class Event(StrEnum):
     STEP = "step"  # subject: the step that ended well on this replica
     INTENT = "intent"  # subject: the step that is about to begin
     FINGERPRINT = "fingerprint"  # payload: what was frozen
-    IDENTITY = "identity"  # subject: a table that this operation made; payload: its identity
+    IDENTITY = "identity"  # payload: tables that this operation made, with their identities
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
 
 
@@ -69,9 +69,12 @@ class Journal:
         return open_now
 
     def identities(self) -> dict[str, str]:
-        """Tables that this journal's operations made: full name -> identity, newest last."""
-        made = (e for e in self.entries if e.event is Event.IDENTITY)
-        return {entry.subject: entry.payload for entry in made}
+        """Tables that this journal's operations made: full name -> identity, the newest one."""
+        made: dict[str, str] = {}
+        for entry in self.entries:
+            if entry.event is Event.IDENTITY:
+                made |= entry.document()
+        return made
 
     def unfinished(self) -> tuple[Entry, ...]:
         """List the starts that no end followed."""

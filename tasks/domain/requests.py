@@ -140,6 +140,7 @@ class RestoreRequest(BaseModel):
     schema_only: bool = False
     accept_loss: tuple[str, ...] = ()
     dry_run: bool = False
+    approved_plan: str | None = None
     options: RestoreOptions = RestoreOptions()
 
     @classmethod

@@ -18,6 +18,10 @@ _STREAMS = frozenset(
 )
 _SELF_FILLING_VIEWS = frozenset({"MaterializedView", "WindowView", "LiveView"})
 _REFRESH = re.compile(r"\bREFRESH\s+(EVERY|AFTER)\b", re.IGNORECASE)
+# engines whose rows no sidecar keeps
+_KEEPS_ROWS_ITSELF = frozenset(
+    {"Log", "TinyLog", "StripeLog", "Memory", "Set", "Join", "EmbeddedRocksDB", "KeeperMap"}
+)
 _INNER = re.compile(r"\.inner(_id)?\.")
 # what neither a shell splitter, a regular expression nor a glob reads as anything but itself
 _PLAIN = re.compile(r"[\w.-]+")
@@ -58,6 +62,11 @@ class Table:
     def identity(self) -> str:
         """Tell this table from a recreated one: a restored table keeps its UUID."""
         return f"{self.uuid}/{self.modified}"
+
+    @property
+    def holds_rows(self) -> bool:
+        """Tell whether rows lie in this very table: not so in views, streams and links."""
+        return self.engine.endswith("MergeTree") or self.engine in _KEEPS_ROWS_ITSELF
 
     @property
     def starts_by_itself(self) -> bool:
@@ -108,11 +117,12 @@ def selected(tables: Sequence[Table], patterns: Sequence[str]) -> tuple[Table, .
     if not patterns:
         return tuple(own)
     named = [t for t in own if any(fnmatchcase(t.full_name, pattern) for pattern in patterns)]
-    inner = {inner_name for table in named for inner_name in _inner_names(table)}
+    inner = {inner_name for table in named for inner_name in inner_names(table)}
     return tuple(t for t in own if t in named or t.full_name in inner)
 
 
-def _inner_names(table: Table) -> tuple[str, ...]:
+def inner_names(table: Table) -> tuple[str, ...]:
+    """Full names that the inner table of a materialized view may have; none for other tables."""
     if table.engine not in _SELF_FILLING_VIEWS:
         return ()
     names = (f".inner.{table.name}", f".inner_id.{table.uuid}")
@@ -154,7 +164,7 @@ def late_tables(tables: Sequence[Table]) -> tuple[Table, ...]:
 
 def _owners_of_inner(table: Table, tables: Sequence[Table]) -> tuple[str, ...]:
     present = {other.full_name for other in tables}
-    return (table.full_name,) if present & set(_inner_names(table)) else ()
+    return (table.full_name,) if present & set(inner_names(table)) else ()
 
 
 def _reads(view: Table, source: Table) -> bool:

@@ -1,0 +1,196 @@
+"""The flow `restore_cluster`: bring every shard's tables back, exactly once, and prove it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prefect import flow
+
+from tasks.backup import delete_local_copy
+from tasks.clickhouse.client import Cluster, open_cluster
+from tasks.discovery import find_inventory, inspect_cluster
+from tasks.domain.errors import OperationIncomplete
+from tasks.domain.inspection import Sight
+from tasks.domain.inventory import Inventory
+from tasks.domain.names import safety_name
+from tasks.domain.outcomes import Attempt, RestoreOutcome, Status
+from tasks.domain.requests import RestoreOptions, RestoreRequest
+from tasks.domain.restore_plan import RestorePlan, demand_listed, plan_restore
+from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
+from tasks.fleet import Fleet, failed, succeeded
+from tasks.locks import Beginning, operation_under_way
+from tasks.preflight import prove_overrides
+from tasks.reports import Progress, report_outcome, report_plan
+from tasks.restore import (
+    attach_shard_data,
+    create_late_tables,
+    create_shard_tables,
+    download_shard_backup,
+    drop_shard_tables,
+    fetch_manifest,
+    read_restored_tables,
+    take_safety_copy,
+)
+from tasks.runs import this_attempt
+
+_STEPS_PER_REPLICA = 9
+
+
+@flow(flow_run_name="restore-{installation}", persist_result=False)
+async def restore_cluster(
+    installation: str,
+    backup: str,
+    namespace: str = "default",
+    inventory: str | Inventory | None = None,
+    overwrite: bool = False,
+    schema_only: bool = False,
+    accept_loss: list[str] | None = None,
+    dry_run: bool = False,
+    approved_plan: str | None = None,
+    operation_id: str | None = None,
+    options: RestoreOptions = RestoreOptions(),
+) -> RestoreOutcome:
+    """Restore a whole ClickHouse cluster from one of its backups.
+
+    Nothing is destroyed before every replica holds what it needs; rows are attached once; then
+    every table is compared with the fingerprint taken at backup time.
+
+    Args:
+        installation: Name of the installation.
+        backup: Name of the backup.
+        namespace: Its Kubernetes namespace.
+        inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        overwrite: Drop tables that hold rows, where this backup brings those rows back.
+        schema_only: Bring back definitions, no rows.
+        accept_loss: Patterns of tables whose rows may be lost for good when overwriting.
+        dry_run: Only say what would be done.
+        approved_plan: Digest of a dry run; any other plan is refused.
+        operation_id: Give the id of an interrupted restore to finish it; empty: a new one.
+        options: What is rarely needed.
+
+    Returns:
+        The outcome, when every table on every replica passed its comparison.
+
+    Raises:
+        OperationIncomplete: some replica is not restored; the outcome says why and what to do.
+        BackupError: any other refusal, before anything was dropped.
+
+    """
+    request = RestoreRequest.from_form(
+        backup=backup,
+        overwrite=overwrite,
+        schema_only=schema_only,
+        accept_loss=accept_loss or (),
+        dry_run=dry_run,
+        approved_plan=approved_plan or None,
+        options=options,
+    )
+    attempt = this_attempt(installation, operation_id)
+    found = find_inventory(inventory, installation=installation, namespace=namespace)
+    async with open_cluster(found) as cluster:
+        sight = await inspect_cluster(
+            cluster, operation_id=attempt.operation_id, width=options.concurrency
+        )
+        outcome = await _carried_out(request, cluster, sight, attempt)
+    await report_outcome(outcome)
+    if outcome.status not in {Status.COMPLETED, Status.PLANNED}:
+        raise OperationIncomplete(outcome)
+    return outcome
+
+
+async def _carried_out(
+    request: RestoreRequest, cluster: Cluster, sight: Sight, attempt: Attempt
+) -> RestoreOutcome:
+    source = demand_listed(request.backup, sight)
+    beginning = Beginning(
+        operation="restore",
+        operation_id=attempt.operation_id,
+        name=request.backup,
+        request=request.model_dump(mode="json", exclude={"options"}),
+        options=request.options,
+    )
+    replicas = [seen.replica for seen in sight.inspections]
+    steps = _STEPS_PER_REPLICA * len(replicas)
+    progress = await Progress.of(steps, what=f"restore {request.backup}")
+    async with operation_under_way(cluster, sight, beginning) as stations:
+        fleet = Fleet(stations, width=request.options.concurrency, progress=progress)
+        await fleet.demand("preflight", replicas, prove_overrides)
+        manifest = await fetch_manifest(fleet.stations[source], request.backup)
+        plan = plan_restore(
+            request, manifest, cluster.topology, sight, operation_id=attempt.operation_id
+        )
+        await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
+        if request.dry_run:
+            return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
+        restored = await _restored(fleet, plan)
+    return restore_outcome(
+        plan,
+        attempt,
+        restored,
+        finished=datetime.now(UTC),
+        safety_copy=safety_name(attempt.operation_id),
+    )
+
+
+async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
+    """Carry out the phases, a barrier after each; what destroys waits for all that prepares."""
+    name, options = plan.backup_name, plan.request.options
+    limit = options.max_download_bytes_per_second
+    everywhere = [part.replica for part in plan.replicas]
+    downloaded = await fleet.phase(
+        "download",
+        everywhere,
+        lambda station: download_shard_backup(station, plan.of(station.replica), name, limit),
+    )
+    saved = await fleet.phase(
+        "safety copy",
+        everywhere if options.keep_safety_copy else [],
+        lambda station: take_safety_copy(station, plan.of(station.replica)),
+    )
+    prepared = Restored(
+        phases=dict.fromkeys(succeeded(downloaded), "downloaded"),
+        saved=frozenset(replica for replica, took in succeeded(saved).items() if took),
+        errors=failed(downloaded, saved),
+    )
+    return prepared if prepared.errors else await _replaced(fleet, plan, prepared)
+
+
+async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Restored:
+    """Drop, create, attach; then look at what stands there."""
+    name = plan.backup_name
+    dropped = await fleet.phase(
+        "drop",
+        prepared.phases,
+        lambda station: drop_shard_tables(station, plan.of(station.replica)),
+    )
+    created = await fleet.phase(
+        "schema",
+        [] if failed(dropped) else dropped,
+        lambda station: create_shard_tables(station, plan.of(station.replica), name),
+    )
+    filled = await fleet.phase(
+        "data",
+        [] if failed(created) else created,
+        lambda station: attach_shard_data(station, plan.of(station.replica), name),
+    )
+    late = await fleet.phase(
+        "late tables",
+        succeeded(filled),
+        lambda station: create_late_tables(station, plan.of(station.replica), name),
+    )
+    tables = await fleet.phase("compare", succeeded(late), read_restored_tables)
+    cleaned = await fleet.phase(
+        "clean", succeeded(tables), lambda station: delete_local_copy(station, name)
+    )
+    return replace(
+        prepared,
+        phases={
+            **prepared.phases,
+            **dict.fromkeys(succeeded(dropped), "dropped"),
+            **dict.fromkeys(succeeded(created), "created"),
+            **dict.fromkeys(succeeded(filled), "filled"),
+            **dict.fromkeys(succeeded(tables), "restored"),
+        },
+        seen=succeeded(filled),
+        tables=succeeded(tables),
+        errors=failed(dropped, created, filled, late, tables, cleaned),
+    )

@@ -1,0 +1,342 @@
+"""The plan of a restore: what is dropped, created and filled on which replica, and what forbids it.
+
+With `overwrite` only what this backup can refill on that very replica is dropped; anything else
+that holds rows must be named in `accept_loss`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tasks.domain.errors import (
+    BackupNotFound,
+    BackupUnusable,
+    InvalidRequest,
+    PreflightFailed,
+    TargetNotEmpty,
+    TopologyMismatch,
+)
+from tasks.domain.inspection import Inspection, Sight, replicated_tables
+from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
+from tasks.domain.names import manifest_name
+from tasks.domain.requests import RestoreRequest, Scope
+from tasks.domain.tables import Table, TableClass, inner_names, late_tables
+from tasks.domain.topology import Topology
+
+_HEADROOM = 1.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaRestore:
+    """One replica's part. `fill` are the tables whose rows are attached here, out of `create`."""
+
+    shard: str
+    replica: str
+    drop: tuple[Table, ...]
+    create: tuple[TableRecord, ...]
+    late: tuple[TableRecord, ...]
+    fill: tuple[TableRecord, ...]
+
+    @property
+    def save(self) -> tuple[Table, ...]:
+        """Tables that are worth a safety copy before they are dropped."""
+        return tuple(t for t in self.drop if t.engine.endswith("MergeTree") and t.rows)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The same words whenever the same is done: the plan's digest is made of them."""
+        place = f"shard {self.shard}, {self.replica}:"
+        return (
+            *(f"{place} drop {table.full_name}" for table in self.drop),
+            *(f"{place} create {table.full_name}" for table in (*self.create, *self.late)),
+            *(f"{place} attach the rows of {table.full_name}" for table in self.fill),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePlan:
+    """One restore of a whole cluster, decided."""
+
+    backup_name: str
+    request: RestoreRequest
+    replicas: tuple[ReplicaRestore, ...]
+    lost: tuple[str, ...]
+
+    def of(self, replica: str) -> ReplicaRestore:
+        return next(part for part in self.replicas if part.replica == replica)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        losses = (f"lost for good: {loss}" for loss in self.lost)
+        return (*losses, *(line for part in self.replicas for line in part.lines))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the lines, hexadecimal: what `approved_plan` pins."""
+        text = "\n".join((self.backup_name, *self.lines))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def demand_listed(backup: str, sight: Sight) -> str:
+    """Find a replica that lists the manifest of `backup`; every shard must list one.
+
+    Raises BackupNotFound or BackupUnusable naming the shards that lack it.
+    """
+    _demand_reachable(sight)
+    name = manifest_name(backup)
+    having = [seen for seen in sight.inspections if _whole(seen, name)]
+    shards = sorted({seen.shard for seen in sight.inspections})
+    if having:
+        missing = sorted(set(shards) - {seen.shard for seen in having})
+        if missing:
+            message = (
+                f"backup {backup} is incomplete: no manifest on shard {', '.join(missing)}; run "
+                "the backup again with its operation id to finish it"
+            )
+            raise BackupUnusable(message)
+        return having[0].replica
+    if any(seen.listing.has(backup) for seen in sight.inspections):
+        message = (
+            f"backup {backup} has no manifest: it was never completed, or another tool made it"
+        )
+        raise BackupUnusable(message)
+    message = f"no shard lists a backup named {backup}; the shards asked are {', '.join(shards)}"
+    raise BackupNotFound(message)
+
+
+def plan_restore(
+    request: RestoreRequest,
+    manifest: Manifest,
+    topology: Topology,
+    sight: Sight,
+    *,
+    operation_id: str,
+) -> RestorePlan:
+    """Decide the whole restore, or raise with every reason why it must not be done.
+
+    Tables that an earlier attempt of this operation made are its own: neither guarded nor dropped.
+    """
+    _demand_same_layout(manifest, topology, sight)
+    _demand_provable(manifest, topology)
+    parts = tuple(
+        _replica_restore(request, manifest, seen, operation_id=operation_id)
+        for shard in topology.shards
+        for seen in sight.of_shard(shard.name)
+    )
+    _demand_fit(request, manifest, sight, parts)
+    losses = [loss for part in parts for loss in _losses(request, manifest, part)]
+    _demand_permission(request, sight, manifest, parts, losses)
+    plan = RestorePlan(
+        backup_name=request.backup,
+        request=request,
+        replicas=parts,
+        lost=tuple(f"{loss.table.full_name} on {loss.replica}" for loss in losses),
+    )
+    begun = any(seen.journal.of(operation_id).entries for seen in sight.inspections)
+    if request.approved_plan not in (None, plan.digest) and not begun:
+        message = (
+            f"the plan is not the approved one any more: its digest is {plan.digest}, approved was "
+            f"{request.approved_plan}; look at a dry run again"
+        )
+        raise InvalidRequest(message)
+    return plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loss:
+    """Rows that would be dropped and that this backup does not bring back here."""
+
+    shard: str
+    replica: str
+    table: Table
+    why: str
+
+
+def _demand_reachable(sight: Sight) -> None:
+    if sight.unreachable:
+        told = "; ".join(f"{name}: {why}" for name, why in sight.unreachable.items())
+        message = f"a restore needs every replica: {told}"
+        raise PreflightFailed(message)
+
+
+def _demand_same_layout(manifest: Manifest, topology: Topology, sight: Sight) -> None:
+    wanted, standing = set(manifest.shards), {shard.name for shard in topology.shards}
+    if wanted != standing:
+        message = (
+            f"backup {manifest.backup_name} was taken from shards {', '.join(sorted(wanted))}; "
+            f"this cluster has {', '.join(sorted(standing))}"
+        )
+        raise TopologyMismatch(message)
+    for record in manifest.replicas:
+        for seen in sight.of_shard(record.shard):
+            before, now = record.macros.get("shard"), seen.macros.get("shard")
+            if None not in (before, now) and before != now:
+                message = (
+                    f"{seen.place}: its macro {{shard}} is {now!r}, but the backup of this shard "
+                    f"was taken where it was {before!r}: its remote path is another shard's"
+                )
+                raise TopologyMismatch(message)
+
+
+def _demand_provable(manifest: Manifest, topology: Topology) -> None:
+    crowded = [shard.name for shard in topology.shards if len(shard.replicas) > 1]
+    replicated = sorted(
+        {
+            name
+            for record in manifest.replicas
+            for name in replicated_tables(table.as_table() for table in record.tables)
+        }
+    )
+    if crowded and replicated:
+        message = (
+            "restoring Replicated tables on shards with several replicas is not supported yet "
+            f"(shard {', '.join(crowded)}): {', '.join(replicated)}"
+        )
+        raise PreflightFailed(message)
+
+
+def _replica_restore(
+    request: RestoreRequest, manifest: Manifest, seen: Inspection, *, operation_id: str
+) -> ReplicaRestore:
+    record = _record_for(manifest, seen)
+    tables = record.tables if record else ()
+    late = {t.full_name for t in late_tables([table.as_table() for table in tables])}
+    filled = () if request.schema_only or not _is_filled_here(manifest, seen) else tables
+    made = set(seen.journal.of(operation_id).identities().items())
+    names = {table.full_name for table in tables}
+    standing = [table for table in seen.tables if table.full_name in names]
+    inner = {name for table in standing for name in inner_names(table)}
+    drop = [table for table in seen.tables if table.full_name in names | inner]
+    return ReplicaRestore(
+        shard=seen.shard,
+        replica=seen.replica,
+        drop=tuple(table for table in drop if (table.full_name, table.identity) not in made),
+        create=tuple(table for table in tables if table.full_name not in late),
+        late=tuple(table for table in tables if table.full_name in late),
+        fill=tuple(table for table in filled if table.engine.endswith("MergeTree")),
+    )
+
+
+def _record_for(manifest: Manifest, seen: Inspection) -> ReplicaRecord | None:
+    """Find the replica's own record where it has one, else that of the shard."""
+    of_shard = [record for record in manifest.replicas if record.shard == seen.shard]
+    own = [record for record in of_shard if record.replica == seen.replica]
+    return next(iter(own or of_shard), None)
+
+
+def _is_filled_here(manifest: Manifest, seen: Inspection) -> bool:
+    if manifest.scope is Scope.SCHEMA:
+        return False
+    return any(record.replica == seen.replica for record in manifest.replicas)
+
+
+def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[_Loss]:
+    refilled = {table.full_name for table in part.fill}
+    partitions = bool(manifest.request.get("partitions"))
+    for table in part.drop:
+        if not table.holds_rows or table.rows == 0:
+            continue
+        why = _why_lost(request, table, refilled=table.full_name in refilled, whole=not partitions)
+        if why:
+            yield _Loss(shard=part.shard, replica=part.replica, table=table, why=why)
+
+
+def _why_lost(request: RestoreRequest, table: Table, *, refilled: bool, whole: bool) -> str:
+    if refilled and whole:
+        return ""
+    if refilled:
+        return "the backup holds only some of its partitions"
+    if request.schema_only:
+        return "a schema-only restore does not bring its rows back"
+    if table.table_class is TableClass.LOCAL:
+        return "this replica has no backup of its own rows"
+    return f"a sidecar keeps no rows of a {table.engine} table"
+
+
+def _demand_fit(
+    request: RestoreRequest,
+    manifest: Manifest,
+    sight: Sight,
+    parts: Sequence[ReplicaRestore],
+) -> None:
+    findings = []
+    for part in parts:
+        seen = sight.of(part.replica)
+        if seen.busy_with is not None:
+            findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
+        if (part.create or part.late) and not _whole(seen, request.backup):
+            findings.append(f"{seen.place}: it does not list {request.backup} as whole")
+        needed = _bytes_of(part)
+        if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
+            findings.append(
+                f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
+            )
+    if not any(record.tables for record in manifest.replicas):
+        findings.append(f"backup {request.backup} holds no table")
+    if findings:
+        message = f"{request.backup} cannot be restored: {'; '.join(findings)}"
+        raise PreflightFailed(message)
+
+
+def _demand_permission(
+    request: RestoreRequest,
+    sight: Sight,
+    manifest: Manifest,
+    parts: Sequence[ReplicaRestore],
+    losses: Sequence[_Loss],
+) -> None:
+    if not request.overwrite:
+        _demand_empty(sight, manifest, parts)
+        return
+    refused = [
+        loss
+        for loss in losses
+        if not any(fnmatchcase(loss.table.full_name, name) for name in request.accept_loss)
+    ]
+    if refused:
+        told = "; ".join(
+            f"{loss.table.full_name} on {loss.replica} ({_rows(loss.table)}): {loss.why}"
+            for loss in refused
+        )
+        message = f"overwriting would lose rows for good, so name them in accept_loss: {told}"
+        raise TargetNotEmpty(message)
+
+
+def _demand_empty(sight: Sight, manifest: Manifest, parts: Sequence[ReplicaRestore]) -> None:
+    taken = [
+        f"{table.full_name} on {part.replica} ({_rows(table)})"
+        for part in parts
+        for table in part.drop
+        if table.holds_rows and table.rows != 0
+    ]
+    definitions = {t.full_name: t.definition for r in manifest.replicas for t in r.tables}
+    taken += [
+        f"{table.full_name} on {part.replica} (a {table.engine} of another definition)"
+        for part in parts
+        for table in part.drop
+        if not table.holds_rows and definitions.get(table.full_name) != table.definition
+    ]
+    taken += [
+        f"SQL function {name} on {seen.replica} (another definition)"
+        for record in manifest.replicas
+        for seen in sight.of_shard(record.shard)
+        for name, definition in record.functions.items()
+        if seen.functions.get(name, definition) != definition
+    ]
+    if taken:
+        message = f"the target is not empty, and overwrite was not asked for: {'; '.join(taken)}"
+        raise TargetNotEmpty(message)
+
+
+def _whole(seen: Inspection, name: str) -> bool:
+    found = seen.listing.remote(name)
+    return found is not None and not found.broken
+
+
+def _bytes_of(part: ReplicaRestore) -> int:
+    return sum(table.fingerprint.size_bytes for table in part.fill if table.fingerprint)
+
+
+def _rows(table: Table) -> str:
+    return "rows not counted" if table.rows is None else f"{table.rows} rows"

@@ -1,0 +1,167 @@
+"""From what each phase of a restore brought to its comparison and its outcome."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tasks.domain.errors import BackupError
+from tasks.domain.fingerprint import Part, Verdict, compare
+from tasks.domain.manifest import TableRecord
+from tasks.domain.outcomes import (
+    Attempt,
+    ReplicaOutcome,
+    RestoreOutcome,
+    Status,
+    TableComparison,
+    overall_verdict,
+)
+from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.tables import Table
+
+_PHASES = ("planned", "saved", "downloaded", "dropped", "created", "filled", "restored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What the phases brought, by replica."""
+
+    phases: Mapping[str, str]  # the last phase that ended well
+    seen: Mapping[str, Mapping[str, tuple[Part, ...]]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    saved: frozenset[str] = frozenset()
+    errors: Mapping[str, BackupError] = field(default_factory=dict)
+
+
+def comparisons_of(plan: RestorePlan, restored: Restored) -> tuple[TableComparison, ...]:
+    """Compare every table on every replica that got through with what the manifest says."""
+    return tuple(
+        compared
+        for part in plan.replicas
+        if part.replica in restored.tables
+        for compared in _compared(part, restored)
+    )
+
+
+def restore_outcome(
+    plan: RestorePlan,
+    attempt: Attempt,
+    restored: Restored,
+    *,
+    finished: datetime,
+    safety_copy: str | None = None,
+) -> RestoreOutcome:
+    """Judge the whole: completed when every table on every replica passed its comparison."""
+    comparisons = comparisons_of(plan, restored)
+    replicas = tuple(_replica_outcome(part, restored, comparisons) for part in plan.replicas)
+    status = _status(replicas)
+    kept = safety_copy if restored.saved else None
+    return RestoreOutcome(
+        operation="restore",
+        operation_id=attempt.operation_id,
+        installation=attempt.installation,
+        backup_name=plan.backup_name,
+        status=status,
+        started=attempt.started,
+        finished=finished,
+        replicas=replicas,
+        notes=tuple(f"lost as accepted: {loss}" for loss in plan.lost),
+        next_steps=_next_steps(attempt, status, kept),
+        verdict=overall_verdict(tuple(compared.verdict for compared in comparisons)),
+        comparisons=comparisons,
+        plan=plan.lines,
+        plan_digest=plan.digest,
+        safety_copy=kept,
+    )
+
+
+def dry_run_outcome(plan: RestorePlan, attempt: Attempt, *, finished: datetime) -> RestoreOutcome:
+    """Say what would be done; nothing was."""
+    return RestoreOutcome(
+        operation="restore",
+        operation_id=attempt.operation_id,
+        installation=attempt.installation,
+        backup_name=plan.backup_name,
+        status=Status.PLANNED,
+        started=attempt.started,
+        finished=finished,
+        next_steps=(
+            f"Run it without dry_run; approved_plan={plan.digest!r} holds it to this plan.",
+        ),
+        plan=plan.lines,
+        plan_digest=plan.digest,
+    )
+
+
+def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableComparison]:
+    filled = {table.full_name for table in part.fill}
+    for record in (*part.create, *part.late):
+        standing = restored.tables[part.replica].get(record.full_name)
+        parts = restored.seen.get(part.replica, {}).get(record.full_name, ())
+        verdict, message, foreign = _judged(
+            record, standing, parts, with_rows=record.full_name in filled
+        )
+        yield TableComparison(
+            shard=part.shard,
+            replica=part.replica,
+            table=record.full_name,
+            verdict=verdict,
+            rows=record.fingerprint.rows if record.fingerprint and parts else 0,
+            foreign_rows=foreign,
+            message=message,
+        )
+
+
+def _judged(
+    record: TableRecord, standing: Table | None, parts: tuple[Part, ...], *, with_rows: bool
+) -> tuple[Verdict, str, int]:
+    if standing is None:
+        return Verdict.FAILED, "the table is not there", 0
+    if standing.definition != record.definition:
+        return Verdict.UNKNOWN, "could not tell: the server words its definition differently", 0
+    if not with_rows:
+        return Verdict.PASSED, "the definition is the same", 0
+    if record.fingerprint is None:
+        return Verdict.UNKNOWN, "could not tell: the backup has no fingerprint of its rows", 0
+    result = compare(record.fingerprint, parts)
+    return result.verdict, result.sentence, result.foreign_rows
+
+
+def _replica_outcome(
+    part: ReplicaRestore, restored: Restored, comparisons: tuple[TableComparison, ...]
+) -> ReplicaOutcome:
+    own = [compared for compared in comparisons if compared.replica == part.replica]
+    error = restored.errors.get(part.replica)
+    wrong = [f"{c.table}: {c.message}" for c in own if c.verdict is not Verdict.PASSED]
+    phase = restored.phases.get(part.replica, _PHASES[0])
+    return ReplicaOutcome(
+        shard=part.shard,
+        replica=part.replica,
+        done=error is None and not wrong and phase == _PHASES[-1],
+        phase=phase,
+        tables=len(part.create) + len(part.late),
+        rows=sum(compared.rows for compared in own),
+        message=str(error) if error else "; ".join(wrong),
+    )
+
+
+def _status(replicas: tuple[ReplicaOutcome, ...]) -> Status:
+    if all(replica.done for replica in replicas):
+        return Status.COMPLETED
+    any_done = any(replica.done for replica in replicas)
+    return Status.PARTIALLY_FAILED if any_done else Status.FAILED
+
+
+def _next_steps(attempt: Attempt, status: Status, kept: str | None) -> tuple[str, ...]:
+    steps = []
+    if status is not Status.COMPLETED:
+        again = (
+            f"Run restore_cluster again with operation_id={attempt.operation_id!r} and the same "
+            "parameters: finished replicas are skipped and no row is attached twice."
+        )
+        steps = ["Mend what the message of each failed replica names.", again]
+    if kept:
+        steps.append(
+            f"What was replaced is kept on each server as the local backup {kept}; it pins disk "
+            "space, so delete it when nobody misses anything."
+        )
+    return tuple(steps)
