@@ -1,0 +1,48 @@
+"""The Prefect deployments: one constant each, so that nobody spells a name twice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.flows import Flow, load_flow_from_entrypoint
+
+WORK_POOL = "chops"
+# Prefect has no roles: who serves this pool, and whether it is served at all, is the protection.
+DESTRUCTIVE_WORK_POOL = "chops-destructive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A flow to be run from the form, a schedule or the API.
+
+    The entrypoint is dotted: by a file's path, Prefect would import the flow a second time under
+    another module name.
+    """
+
+    entrypoint: str
+    name: str
+    destructive: bool
+
+    @property
+    def flow_name(self) -> str:
+        return self.entrypoint.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.flow_name}/{self.name}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return ("chops", "destructive") if self.destructive else ("chops",)
+
+    def load_flow(self) -> Flow[..., Any]:
+        return load_flow_from_entrypoint(self.entrypoint)
+
+
+BACKUP_ON_DEMAND = Deployment(
+    entrypoint="flows.backup.backup_cluster", name="on-demand", destructive=False
+)
+RESTORE_ON_DEMAND = Deployment(
+    entrypoint="flows.restore.restore_cluster", name="on-demand", destructive=True
+)
+
+DEPLOYMENTS = (BACKUP_ON_DEMAND, RESTORE_ON_DEMAND)
