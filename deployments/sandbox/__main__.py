@@ -30,9 +30,10 @@ def main() -> int:
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Harmless on a running sandbox, whatever layout is asked for."""
+    """Harmless on a running sandbox, whatever layout is asked for: only what died is started."""
     if (running := _running(arguments.directory)) is not None:
         print(f"The sandbox in {arguments.directory} runs already.")
+        running.start_what_is_down()
         show(running)
         return DONE
     show(Cluster.start(arguments.directory, _layout(arguments), bound_to_me=False))
@@ -108,7 +109,7 @@ def _running(directory: Path) -> Cluster | None:
         cluster = Cluster.attach(directory)
     except SandboxError:
         return None
-    return cluster if cluster.running else None
+    return cluster if any(process.alive for process in cluster.processes) else None
 
 
 def _parse() -> argparse.Namespace:

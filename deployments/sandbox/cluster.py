@@ -56,7 +56,7 @@ class Cluster:
         if bound_to_me:
             cluster._guard = Guard(cluster.directory)
         try:
-            cluster._start_processes()
+            cluster.start_what_is_down()
         except BaseException:
             cluster.stop()
             raise
@@ -117,6 +117,12 @@ class Cluster:
             return {}
         return {names.username_env: user.name, names.password_env: user.password}
 
+    def start_what_is_down(self) -> None:
+        if self.store is not None:
+            self.store.start()
+        start_together(member.node for member in self.members)
+        start_together(member.sidecar for member in self.members if member.sidecar)
+
     def stop(self) -> None:
         """Sidecars first: they would report a cluster that goes away beneath them."""
         stop_together(member.sidecar for member in self.members if member.sidecar)
@@ -126,12 +132,6 @@ class Cluster:
         if self._guard is not None:
             self._guard.dismiss()
             self._guard = None
-
-    def _start_processes(self) -> None:
-        if self.store is not None:
-            self.store.start()
-        start_together(member.node for member in self.members)
-        start_together(member.sidecar for member in self.members if member.sidecar)
 
 
 def _settle(path: Path, layout: Layout) -> State:

@@ -10,6 +10,7 @@ from deployments.sandbox.layout import Layout, Ports
 from deployments.sandbox.processes import Process, Program, python_environment, python_module
 from deployments.sandbox.users import User, write_users
 
+KNOBS_FILE = "knobs.json"
 CONFIG = """<clickhouse>
     <display_name>{name}</display_name>
     <timezone>UTC</timezone>
@@ -34,11 +35,15 @@ class Node(Process):
 
 
 class Sidecar(Process):
-    """It is ready once its own tables answer through its node."""
+    """It is ready once its own tables answer through its node.
+
+    `knobs` is the file by which a test turns the double; the real one knows nothing of it.
+    """
 
     def __init__(self, program: Program, *, port: int, node: Node) -> None:
         super().__init__(program, answers=lambda: _sidecar_answers(node))
         self.port = port
+        self.knobs = program.home / KNOBS_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

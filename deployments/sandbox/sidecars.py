@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.sandbox.layout import Layout, Ports, SidecarKind
-from deployments.sandbox.members import Node, Sidecar
+from deployments.sandbox.members import KNOBS_FILE, Node, Sidecar
 from deployments.sandbox.processes import HOST, Program, python_environment, python_module
 from deployments.sandbox.real_sidecar import sidecar_binary, sidecar_environment, temporary_folder
-
-# What a test turns in a double while it runs: see the double's `Knobs`.
-KNOBS_FILE = "knobs.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,12 @@ def bare_cluster(cluster_factory: ClusterFactory) -> Cluster:
 
 
 @pytest.fixture(scope="session")
+def cluster(cluster_factory: ClusterFactory) -> Cluster:
+    """Two shards of one node with doubles as sidecars, shared: leave it as it was found."""
+    return cluster_factory(shards=2)
+
+
+@pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """One server for all: tests tell their runs apart by id. Start workers on pools of your own."""
     with served_prefect(tmp_path_factory.mktemp("prefect")) as server:

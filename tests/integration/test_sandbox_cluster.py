@@ -175,6 +175,14 @@ def test_up_brings_a_sandbox_back_in_the_shape_it_had(tmp_path: Path) -> None:
         command("down", *at)
 
 
+def test_up_starts_again_what_died(tmp_path: Path) -> None:
+    with Cluster.start(tmp_path, bare(shards=2), bound_to_me=True) as cluster:
+        cluster.members[1].node.kill()
+        assert command("status", "--directory", str(tmp_path)).returncode == 1
+        assert command("up", "--directory", str(tmp_path)).returncode == 0
+        assert cluster.running
+
+
 @pytest.mark.parametrize("action", ["down", "status"])
 def test_a_directory_without_a_sandbox_is_told(tmp_path: Path, action: str) -> None:
     said = command(action, "--directory", str(tmp_path))

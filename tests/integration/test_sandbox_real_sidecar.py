@@ -34,7 +34,7 @@ FROM numbers({first}, 5000)
 
 
 @pytest.fixture(scope="module")
-def cluster(cluster_factory: ClusterFactory) -> Cluster:
+def real_cluster(cluster_factory: ClusterFactory) -> Cluster:
     require_peer("clickhouse-backup")
     require_peer("versitygw")
     cluster = cluster_factory(
@@ -70,30 +70,30 @@ def run_everywhere(cluster: Cluster, commands: Iterable[str]) -> None:
             list(pool.map(lambda member: run(member, command), cluster.members))  # noqa: B023
 
 
-def test_data_come_back_from_the_remote_storage(cluster: Cluster) -> None:
-    before = [member.node.query(CONTENT) for member in cluster.members]
-    run_everywhere(cluster, ("create --tables=app.* full", "upload full", "delete local full"))
-    for member in cluster.members:
+def test_data_come_back_from_the_remote_storage(real_cluster: Cluster) -> None:
+    before = [member.node.query(CONTENT) for member in real_cluster.members]
+    run_everywhere(real_cluster, ("create --tables=app.* full", "upload full", "delete local full"))
+    for member in real_cluster.members:
         listed = member.node.query("SELECT name, location FROM system.backup_list")
         assert listed == "full\tremote"
         member.node.query("DROP DATABASE app SYNC")
-    run_everywhere(cluster, ("download full", "restore --schema full", "restore --data full"))
-    assert [member.node.query(CONTENT) for member in cluster.members] == before
-    assert [member.node.query("SELECT * FROM app.total") for member in cluster.members] == [
+    run_everywhere(real_cluster, ("download full", "restore --schema full", "restore --data full"))
+    assert [member.node.query(CONTENT) for member in real_cluster.members] == before
+    assert [member.node.query("SELECT * FROM app.total") for member in real_cluster.members] == [
         "5000",
         "5000",
     ]
 
 
-def test_a_restarted_node_finds_its_sidecar_again(cluster: Cluster) -> None:
-    member = cluster.members[0]
+def test_a_restarted_node_finds_its_sidecar_again(real_cluster: Cluster) -> None:
+    member = real_cluster.members[0]
     member.node.kill()
     member.node.start()
     assert member.node.query("SELECT count() FROM system.backup_version") == "1"
 
 
-def test_a_restarted_sidecar_answers_and_has_forgotten_its_history(cluster: Cluster) -> None:
-    member = cluster.members[0]
+def test_a_restarted_sidecar_answers_and_has_forgotten_its_history(real_cluster: Cluster) -> None:
+    member = real_cluster.members[0]
     assert member.sidecar is not None
     run(member, "create --tables=app.* before")
     run(member, "delete local before")
