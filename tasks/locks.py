@@ -12,7 +12,7 @@ from prefect import task
 from tasks.clickhouse.actions import Patience
 from tasks.clickhouse.client import Cluster
 from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
-from tasks.clickhouse.lock import held_lock, release_by_hand
+from tasks.clickhouse.lock import held_lock, read_holder, release_by_hand
 from tasks.clickhouse.station import Station
 from tasks.domain.errors import ClusterBusy
 from tasks.domain.inspection import Sight
@@ -90,7 +90,15 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
     """Give up a dead operation: release its lock and close it in every journal.
 
     Returns a line for each thing that was done. Its backups and tables are left as they are.
+    Raises ClusterBusy while its process shows signs of life.
     """
+    holder = await read_holder(cluster.lock_server)
+    if holder is not None and holder.operation_id == operation_id and holder.is_alive:
+        message = (
+            f"operation {operation_id} renewed its lock {holder.silent_seconds} s ago: its process "
+            f"is alive. A dead one is silent for {holder.lease_seconds} s."
+        )
+        raise ClusterBusy(message)
     done = []
     if await release_by_hand(cluster.lock_server, operation_id=operation_id):
         done.append(f"released the lock on {cluster.lock_server.name}")

@@ -39,8 +39,9 @@ class Holder:
     silent_seconds: int
 
     @property
-    def looks_dead(self) -> bool:
-        return self.silent_seconds > self.lease_seconds
+    def is_alive(self) -> bool:
+        """Tell whether it may still act: it stops by itself half a lease after a renewal."""
+        return not self.released and self.silent_seconds <= self.lease_seconds
 
 
 class Lock:
@@ -176,7 +177,7 @@ async def _wait_out(server: Server, holder: Holder) -> None:
 
 
 def _refusal(holder: Holder) -> str:
-    if not holder.looks_dead:
+    if holder.is_alive:
         return (
             f"{holder.operation} operation {holder.operation_id} is at work on this cluster "
             f"(renewed {holder.silent_seconds} s ago)."

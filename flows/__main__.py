@@ -1,0 +1,128 @@
+"""Run an operation by hand, without a Prefect server: the same flows, the same outcome.
+
+`python -m flows backup --installation demo --inventory inventory.yaml`. Prefect's own temporary
+server serves the run and is gone with it, so a Prefect that is down does not matter.
+"""
+
+import argparse
+import asyncio
+import inspect
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+_BROKEN_GLASS = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "3600",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 when the operation is complete, 1 when not, 2 for a malformed command line."""
+    with tempfile.TemporaryDirectory(prefix="chops-") as home:
+        os.environ.pop("PREFECT_API_URL", None)
+        os.environ.update(_BROKEN_GLASS, PREFECT_HOME=home)
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO" if "--verbose" in arguments else "CRITICAL"
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # Prefect reads its settings when it is imported: hence only now
+    from flows.backup import backup_cluster  # noqa: PLC0415
+    from flows.restore import restore_cluster  # noqa: PLC0415
+    from tasks.domain.errors import BackupError  # noqa: PLC0415
+
+    flows: dict[str, Flow[..., Any]] = {"backup": backup_cluster, "restore": restore_cluster}
+    parser = _parser(flows)
+    chosen = vars(parser.parse_args(arguments))
+    operation = chosen.pop("operation")
+    chosen.pop("verbose")
+    given = {name: value for name, value in chosen.items() if value is not None}
+    try:
+        if operation == "unlock":
+            print(asyncio.run(_unlock(given)))
+        else:
+            print(asyncio.run(_outcome(flows[operation], given)))
+    except BackupError as error:
+        print(_told(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _outcome(flow: "Flow[..., Any]", parameters: Mapping[str, Any]) -> str:
+    from tasks.reports import summary_of  # noqa: PLC0415
+
+    return summary_of(await flow(**parameters))
+
+
+async def _unlock(given: Mapping[str, Any]) -> str:
+    from tasks.clickhouse.client import open_cluster  # noqa: PLC0415
+    from tasks.discovery import find_inventory  # noqa: PLC0415
+    from tasks.locks import clear_operation  # noqa: PLC0415
+
+    place = {"installation": given["installation"], "namespace": "default"}
+    async with open_cluster(find_inventory(given["inventory"], **place)) as cluster:
+        done = await clear_operation(cluster, given["operation_id"])
+    return "\n".join(done) or f"operation {given['operation_id']} holds nothing here"
+
+
+def _told(error: Exception) -> str:
+    from tasks.domain.errors import OperationIncomplete  # noqa: PLC0415
+    from tasks.reports import summary_of  # noqa: PLC0415
+
+    if isinstance(error, OperationIncomplete):
+        return summary_of(error.outcome)
+    notes = getattr(error, "__notes__", [])
+    return "\n".join([f"{type(error).__name__}: {error}", *notes])
+
+
+def _parser(flows: "Mapping[str, Flow[..., Any]]") -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
+    operations = parser.add_subparsers(dest="operation", required=True)
+    for name, flow in flows.items():
+        summary, told = _docstring(flow)
+        sub = operations.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        for parameter in inspect.signature(flow.fn).parameters.values():
+            _add_option(sub, parameter, told.get(parameter.name, ""))
+        sub.add_argument("--verbose", action="store_true", help="Show Prefect's own log.")
+    summary = "Give up an operation whose process is dead: release its lock."
+    unlock = operations.add_parser("unlock", help=summary, description=summary, allow_abbrev=False)
+    for option in ("--installation", "--inventory", "--operation-id"):
+        unlock.add_argument(option, required=True)
+    unlock.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, parameter: inspect.Parameter, told: str) -> None:
+    flag = f"--{parameter.name.replace('_', '-')}"
+    required = parameter.default is inspect.Parameter.empty
+    if parameter.annotation is bool:
+        parser.add_argument(flag, action="store_true", default=None, help=told)
+    elif "list" in str(parameter.annotation):
+        parser.add_argument(flag, action="append", help=f"{told} May be repeated.")
+    elif parameter.name == "options":
+        parser.add_argument(flag, type=json.loads, help=f"{told} A JSON object.")
+    else:
+        parser.add_argument(flag, required=required, help=told)
+
+
+def _docstring(flow: "Flow[..., Any]") -> tuple[str, dict[str, str]]:
+    """Take the summary and the meaning of each parameter from the flow's docstring."""
+    text = inspect.getdoc(flow.fn) or ""
+    summary, _, rest = text.partition("\n")
+    lines = rest.partition("Args:")[2].partition("Returns:")[0].splitlines()
+    pairs = (line.strip().partition(": ") for line in lines if ": " in line)
+    return summary, {name: meaning for name, _, meaning in pairs}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
