@@ -24,11 +24,15 @@ CONFIG = """<clickhouse>
 class Node(Process):
     """The server of one replica. `data_dir` is its data path as it lies on disk."""
 
-    def __init__(self, program: Program, *, http_port: int, data_dir: Path, user: User) -> None:
-        super().__init__(program, answers=lambda: client.answers_ping(http_port))
-        self.http_port = http_port
+    def __init__(self, program: Program, *, ports: Ports, data_dir: Path, user: User) -> None:
+        super().__init__(program, answers=lambda: client.answers_ping(ports.http))
+        self.ports = ports
         self.data_dir = data_dir
         self._user = user
+
+    @property
+    def http_port(self) -> int:
+        return self.ports.http
 
     def query(self, statement: str, settings: Mapping[str, str] | None = None) -> str:
         return client.query(self.http_port, statement, user=self._user, settings=settings)
@@ -87,7 +91,7 @@ def make_node(home: Path, layout: Layout, *, shard: str, replica: str, ports: Po
         home=home,
         environment=python_environment(),
     )
-    return Node(program, http_port=ports.http, data_dir=data_dir, user=layout.administrator)
+    return Node(program, ports=ports, data_dir=data_dir, user=layout.administrator)
 
 
 def render_config(name: str, macros: Mapping[str, str]) -> str:

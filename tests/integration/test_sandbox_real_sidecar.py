@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -67,7 +68,7 @@ def run(member: Member, command: str) -> None:
 def run_everywhere(cluster: Cluster, commands: Iterable[str]) -> None:
     with ThreadPoolExecutor() as pool:
         for command in commands:
-            list(pool.map(lambda member: run(member, command), cluster.members))  # noqa: B023
+            list(pool.map(partial(run, command=command), cluster.members))
 
 
 def test_data_come_back_from_the_remote_storage(real_cluster: Cluster) -> None:
