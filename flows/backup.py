@@ -15,14 +15,15 @@ from tasks.backup import (
 )
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.discovery import find_inventory, inspect_cluster
-from tasks.domain.backup_plan import BackupPlan, alike_paths, name_of_backup, plan_backup
-from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, noted_manifest
+from tasks.domain.backup_plan import BackupPlan, alike_paths, plan_backup
+from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
 from tasks.domain.errors import OperationIncomplete
 from tasks.domain.inspection import Sight
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import default_backup_name
 from tasks.domain.outcomes import Attempt, BackupOutcome, Status
 from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
+from tasks.domain.rerun import begun_as
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.locks import Beginning, operation_under_way
 from tasks.preflight import prove_overrides, prove_paths
@@ -96,17 +97,18 @@ async def backup_cluster(
 def _planned(
     request: BackupRequest, cluster: Cluster, sight: Sight, attempt: Attempt
 ) -> BackupPlan:
-    name = name_of_backup(
-        request,
+    begun = begun_as(
         sight,
+        operation="backup",
         operation_id=attempt.operation_id,
-        default=default_backup_name(attempt.installation, attempt.started),
+        request=request.without_options(),
     )
+    default = default_backup_name(attempt.installation, attempt.started)
     return plan_backup(
         request,
         cluster.topology,
         sight,
-        backup_name=name,
+        backup_name=begun or request.backup_name or default,
         operation_id=attempt.operation_id,
     )
 
@@ -119,7 +121,7 @@ async def _carried_out(
         operation="backup",
         operation_id=attempt.operation_id,
         name=name,
-        request=plan.request.model_dump(mode="json", exclude={"options"}),
+        request=plan.request.without_options(),
         options=options,
     )
     chosen = [replica.replica for replica in plan.replicas]
@@ -133,8 +135,7 @@ async def _carried_out(
         if stored.errors:
             return backup_outcome(plan, attempt, stored, finished=datetime.now(UTC))
         manifest = manifest_of(plan, cluster.topology, attempt, stored)
-        text = noted_manifest(sight, plan, attempt) or manifest.to_text()
-        committed = await _committed(fleet, plan, text, stored)
+        committed = await _committed(fleet, plan, text_to_commit(manifest, sight), stored)
     return backup_outcome(plan, attempt, committed, finished=datetime.now(UTC))
 
 

@@ -14,6 +14,7 @@ from tasks.domain.inventory import Inventory
 from tasks.domain.names import safety_name
 from tasks.domain.outcomes import Attempt, RestoreOutcome, Status
 from tasks.domain.requests import RestoreOptions, RestoreRequest
+from tasks.domain.rerun import begun_as
 from tasks.domain.restore_plan import RestorePlan, demand_listed, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.fleet import Fleet, failed, succeeded
@@ -100,12 +101,18 @@ async def restore_cluster(
 async def _carried_out(
     request: RestoreRequest, cluster: Cluster, sight: Sight, attempt: Attempt
 ) -> RestoreOutcome:
+    begun_as(
+        sight,
+        operation="restore",
+        operation_id=attempt.operation_id,
+        request=request.without_options(),
+    )
     source = demand_listed(request.backup, sight)
     beginning = Beginning(
         operation="restore",
         operation_id=attempt.operation_id,
         name=request.backup,
-        request=request.model_dump(mode="json", exclude={"options"}),
+        request=request.without_options(),
         options=request.options,
     )
     replicas = [seen.replica for seen in sight.inspections]
@@ -164,17 +171,17 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
     )
     created = await fleet.phase(
         "schema",
-        [] if failed(dropped) else dropped,
+        plan.unhurt(failed(dropped)),
         lambda station: create_shard_tables(station, plan.of(station.replica), name),
     )
     filled = await fleet.phase(
         "data",
-        [] if failed(created) else created,
+        plan.unhurt(failed(dropped, created)),
         lambda station: attach_shard_data(station, plan.of(station.replica), name),
     )
     late = await fleet.phase(
         "late tables",
-        succeeded(filled),
+        plan.unhurt(failed(dropped, created, filled)),
         lambda station: create_late_tables(station, plan.of(station.replica), name),
     )
     tables = await fleet.phase("compare", succeeded(late), read_restored_tables)

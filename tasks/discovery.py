@@ -86,7 +86,7 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         database_engines=await read_database_engines(server),
         functions=await read_functions(server),
         listing=await read_listing(server),
-        journal=await read_journal(server),
+        journal=await read_journal(server, operation_id=operation_id),
         object_disk_tables=await read_tables_on_disks(server, await read_object_disks(server)),
         free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",

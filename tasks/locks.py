@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks.clickhouse.actions import Patience
+from tasks.clickhouse.actions import Patience, read_actions
 from tasks.clickhouse.client import Cluster
 from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
 from tasks.clickhouse.lock import held_lock, read_holder, release_by_hand
@@ -74,7 +74,7 @@ async def operation_under_way(
             await _demand_to_be_alone(stations, beginning.operation_id)
             yield stations
         finally:
-            # a replica that is away keeps the operation open, which is the truth
+            # where a replica is away, or still at work, the operation stays open: the truth
             closing = fan_out((_close(station) for station in stations), width=width)
             await asyncio.shield(asyncio.ensure_future(closing))
 
@@ -103,8 +103,8 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
     if await release_by_hand(cluster.lock_server, operation_id=operation_id):
         done.append(f"released the lock on {cluster.lock_server.name}")
     for server in cluster.servers:
-        journal = (await read_journal(server)).of(operation_id)
-        for entry in journal.unfinished():
+        journal = await read_journal(server, operation_id=operation_id)
+        for entry in journal.of(operation_id).unfinished():
             scribe = Scribe(server, operation_id=operation_id, operation=entry.operation)
             await scribe.append(Event.FINISHED, payload="cleared by hand")
             done.append(f"closed the operation on {server.name}")
@@ -112,7 +112,7 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
 
 
 async def _demand_to_be_alone(stations: Sequence[Station], operation_id: str) -> None:
-    journals = [await read_journal(station.server) for station in stations]
+    journals = [await read_journal(s.server, operation_id=operation_id) for s in stations]
     others = others_under_way(journals, operation_id=operation_id)
     if others:
         raise ClusterBusy(_refusal(others[0]))
@@ -127,5 +127,10 @@ def _refusal(other: Entry) -> str:
 
 
 async def _close(station: Station) -> None:
+    """Write down the end; not while an action still runs, nor when another one took over."""
+    await station.leash.check()
+    actions = await read_actions(station.server)
+    if any(action.running and action.belongs_to(station.operation_id) for action in actions):
+        return
     if (await station.history()).unfinished():
         await station.note(Event.FINISHED)

@@ -13,8 +13,10 @@ _DEFINITION = (
     "operation_id String, operation String, event String, subject String, payload String) "
     "ENGINE = MergeTree ORDER BY (sequence, at)"
 )
+# payloads of others may be large (fingerprints, manifests) and are nobody else's business
 _READ = (
-    f"SELECT toUInt32(at) AS at, operation_id, operation, event, subject, payload FROM {_TABLE} "
+    "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
+    f"if(operation_id = {{own:String}}, payload, '') AS payload FROM {_TABLE} "
     "ORDER BY sequence, at"
 )
 
@@ -25,8 +27,8 @@ async def prepare_journal(server: Server) -> None:
     await server.execute(_DEFINITION)
 
 
-async def read_journal(server: Server) -> Journal:
-    """Read all rows; empty where the journal was never made."""
+async def read_journal(server: Server, *, operation_id: str) -> Journal:
+    """Read all rows, payloads of this operation only; empty where no journal was ever made."""
     exists = await server.value(
         "SELECT count() AS found FROM system.tables "
         "WHERE database = {database:String} AND name = 'operations'",
@@ -34,7 +36,7 @@ async def read_journal(server: Server) -> Journal:
     )
     if not exists:
         return Journal(())
-    rows = await server.rows(_READ)
+    rows = await server.rows(_READ, {"own": operation_id})
     return Journal(tuple(_entry(row) for row in rows))
 
 

@@ -35,7 +35,8 @@ class Station:
 
     async def history(self) -> Journal:
         """Read what this operation wrote down here, earlier attempts included."""
-        return (await read_journal(self.server)).of(self.operation_id)
+        journal = await read_journal(self.server, operation_id=self.operation_id)
+        return journal.of(self.operation_id)
 
     async def note(self, event: Event, subject: str = "", payload: str = "") -> None:
         """Write one row into the journal."""

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.domain.errors import InvalidRequest, PreflightFailed
+from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Inspection, Sight, unfit
-from tasks.domain.journal import Event
 from tasks.domain.requests import BackupRequest, ReplicaSelection
 from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
 from tasks.domain.topology import Shard, Topology
@@ -73,26 +72,6 @@ def plan_backup(
         uncovered=_uncovered(request, sight, chosen),
         notes=tuple(f"{name} was left out: {why}" for name, why in sight.unreachable.items()),
     )
-
-
-def name_of_backup(request: BackupRequest, sight: Sight, *, operation_id: str, default: str) -> str:
-    """Name the backup: as asked, else as an earlier attempt of this operation did, else `default`.
-
-    Raises InvalidRequest when the earlier attempt asked for something else.
-    """
-    for seen in sight.inspections:
-        earlier = seen.journal.of(operation_id).last(Event.STARTED)
-        if earlier is None:
-            continue
-        document = earlier.document()
-        if document["request"] != request.model_dump(mode="json", exclude={"options"}):
-            message = (
-                f"operation {operation_id} was started with another request "
-                f"({document['request']}): use a new operation id"
-            )
-            raise InvalidRequest(message)
-        return str(document["name"])
-    return request.backup_name or default
 
 
 def alike_paths(inspections: Sequence[Inspection]) -> tuple[tuple[str, ...], ...]:

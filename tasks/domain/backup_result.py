@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.domain.backup_plan import BackupPlan, ReplicaPlan
-from tasks.domain.errors import BackupError
+from tasks.domain.errors import BackupError, BackupUnusable
 from tasks.domain.inspection import Sight
 from tasks.domain.journal import Event
 from tasks.domain.manifest import Manifest, ReplicaRecord
@@ -41,13 +41,25 @@ def manifest_of(plan: BackupPlan, topology: Topology, attempt: Attempt, stored: 
     )
 
 
-def noted_manifest(sight: Sight, plan: BackupPlan, attempt: Attempt) -> str | None:
-    """Find the manifest that an earlier attempt wrote down: all copies must be the same."""
+def text_to_commit(manifest: Manifest, sight: Sight) -> str:
+    """Render the manifest, or find the text an earlier attempt noted: all copies are the same.
+
+    Raises BackupUnusable when the data is not what that text says any more.
+    """
     for seen in sight.inspections:
-        noted = seen.journal.of(attempt.operation_id).last(Event.MANIFEST, plan.backup_name)
-        if noted is not None:
-            return noted.payload
-    return None
+        journal = seen.journal.of(manifest.operation_id)
+        noted = journal.last(Event.MANIFEST, manifest.backup_name)
+        if noted is None:
+            continue
+        before = Manifest.from_text(noted.payload, origin=manifest.backup_name)
+        if before.replicas != manifest.replicas:
+            message = (
+                f"{manifest.backup_name} is not what its manifest was written for any more: its "
+                "data was deleted or made anew; back up again under another name"
+            )
+            raise BackupUnusable(message)
+        return noted.payload
+    return manifest.to_text()
 
 
 def backup_outcome(

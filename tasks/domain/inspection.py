@@ -28,7 +28,6 @@ class Inspection:
     listing: Listing
     journal: Journal
     object_disk_tables: tuple[str, ...] = ()
-    readonly_tables: tuple[str, ...] = ()
     free_bytes: int | None = None
     busy_with: str | None = None
 

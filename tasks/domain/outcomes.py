@@ -39,7 +39,6 @@ class ReplicaOutcome(BaseModel):
     tables: int = 0
     rows: int = 0
     size_bytes: int = 0
-    seconds: float = 0.0
     message: str = ""
 
 

@@ -123,6 +123,10 @@ class BackupRequest(BaseModel):
             raise ValueError(message)
         return self
 
+    def without_options(self) -> dict[str, Any]:
+        """Tell what is asked for, apart from how patiently: the identity of a rerun."""
+        return self.model_dump(mode="json", exclude={"options"})
+
     @property
     def scope(self) -> Scope:
         if self.schema_only:
@@ -164,6 +168,10 @@ class RestoreRequest(BaseModel):
             message = "accept_loss says what overwrite may destroy: it needs overwrite"
             raise ValueError(message)
         return self
+
+    def without_options(self) -> dict[str, Any]:
+        """Tell what is asked for, apart from how patiently: the identity of a rerun."""
+        return self.model_dump(mode="json", exclude={"options", "approved_plan"})
 
 
 def _as_value_error(check: Callable[[], _T]) -> _T:

@@ -5,11 +5,12 @@ that holds rows must be named in `accept_loss`.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tasks.domain.errors import (
+    BackupError,
     BackupNotFound,
     BackupUnusable,
     InvalidRequest,
@@ -65,6 +66,11 @@ class RestorePlan:
 
     def of(self, replica: str) -> ReplicaRestore:
         return next(part for part in self.replicas if part.replica == replica)
+
+    def unhurt(self, errors: Mapping[str, BackupError]) -> list[str]:
+        """List the replicas of shards where nothing failed: a shard goes on whole or not at all."""
+        hurt = {self.of(replica).shard for replica in errors}
+        return [part.replica for part in self.replicas if part.shard not in hurt]
 
     @property
     def lines(self) -> tuple[str, ...]:

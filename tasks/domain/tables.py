@@ -13,6 +13,7 @@ SYSTEM_DATABASES = frozenset(
 )
 RESERVED_DATABASE = "chops"
 
+_OWN_DATABASE = re.compile(rf"{RESERVED_DATABASE}(_[0-9a-f]{{8}})?")
 _STREAMS = frozenset(
     {"Kafka", "RabbitMQ", "NATS", "S3Queue", "AzureQueue", "FileLog", "MaterializedPostgreSQL"}
 )
@@ -92,7 +93,8 @@ def classify(engine: str) -> TableClass:
 
 
 def is_user_database(name: str) -> bool:
-    return name not in SYSTEM_DATABASES and not name.startswith(RESERVED_DATABASE)
+    """Tell databases of users from the system's and from our own, scratch ones included."""
+    return name not in SYSTEM_DATABASES and not _OWN_DATABASE.fullmatch(name)
 
 
 def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:

@@ -1,0 +1,29 @@
+"""Reruns: an operation that was begun before goes on; it must then be the same operation."""
+
+from typing import Any
+
+from tasks.domain.errors import InvalidRequest
+from tasks.domain.inspection import Sight
+from tasks.domain.journal import Event
+
+
+def begun_as(
+    sight: Sight, *, operation: str, operation_id: str, request: dict[str, Any]
+) -> str | None:
+    """Find the name under which an earlier attempt began; None when this is the first one.
+
+    Raises InvalidRequest when the earlier attempt asked for something else.
+    """
+    for seen in sight.inspections:
+        earlier = seen.journal.of(operation_id).last(Event.STARTED)
+        if earlier is None:
+            continue
+        document = earlier.document()
+        if (earlier.operation, document["request"]) != (operation, request):
+            message = (
+                f"operation {operation_id} began as {earlier.operation} with "
+                f"{document['request']}: go on with the same request, or use a new operation id"
+            )
+            raise InvalidRequest(message)
+        return str(document["name"])
+    return None
