@@ -1,29 +1,27 @@
 """An embedded cluster: N shards x M replicas with their sidecars, started and stopped as one."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from deployments.sandbox.guard import Guard
-from deployments.sandbox.layout import Layout, Ports, SidecarKind, State
-from deployments.sandbox.members import Member, make_node
+from deployments.sandbox.layout import Layout, SidecarKind
+from deployments.sandbox.members import Member, furnish, make_node
 from deployments.sandbox.processes import (
     HOST,
     Process,
     SandboxError,
-    free_ports,
     start_together,
     stop_together,
 )
-from deployments.sandbox.sidecars import Remote, make_sidecar
-from deployments.sandbox.store import make_store
+from deployments.sandbox.sidecars import make_sidecar
+from deployments.sandbox.state import State, settle
+from deployments.sandbox.store import BUCKET, make_store
 from tasks.domain.inventory import CredentialNames, Inventory
 from tasks.domain.topology import Replica, Shard
 
 STATE_FILE = "state.json"
 INVENTORY_FILE = "inventory.yaml"
-PORTS_PER_MEMBER = 3
 
 
 class Cluster:
@@ -46,13 +44,13 @@ class Cluster:
         Bound to me: the cluster ends when this process does, even by SIGKILL.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        state = _settle(directory / STATE_FILE, layout)
+        state = settle(directory / STATE_FILE, layout)
         cluster = cls(directory, state)
         if any(process.alive for process in cluster.processes):
             message = f"a sandbox runs in {directory} already"
             raise SandboxError(message)
         state.write(directory / STATE_FILE)
-        cluster.inventory_path.write_text(cluster.inventory.to_yaml())
+        cluster._furnish()
         if bound_to_me:
             cluster._guard = Guard(cluster.directory)
         try:
@@ -117,6 +115,16 @@ class Cluster:
             return {}
         return {names.username_env: user.name, names.password_env: user.password}
 
+    def _furnish(self) -> None:
+        self.inventory_path.write_text(self.inventory.to_yaml())
+        remote = _remote(self.directory, self.layout)
+        # To the S3 server a bucket is a folder.
+        (remote / BUCKET if self.store else remote).mkdir(parents=True, exist_ok=True)
+        for member in self.members:
+            furnish(
+                member.node.program.home, self.layout, shard=member.shard, replica=member.replica
+            )
+
     def start_what_is_down(self) -> None:
         if self.store is not None:
             self.store.start()
@@ -134,51 +142,19 @@ class Cluster:
             self._guard = None
 
 
-def _settle(path: Path, layout: Layout) -> State:
-    """Ports of an earlier start stay; a directory never changes its shape."""
-    if not path.exists():
-        return _first_state(layout)
-    before = State.read(path)
-    if tuple(before.layout.places) != tuple(layout.places):
-        message = (
-            f"{path.parent} holds {before.layout.shards} x {before.layout.replicas} nodes of "
-            f"{before.layout.installation}/{before.layout.cluster}: choose another directory, "
-            "or remove it"
-        )
-        raise SandboxError(message)
-    return replace(before, layout=layout)
-
-
-def _first_state(layout: Layout) -> State:
-    places = tuple(layout.places)
-    store_port, *ports = free_ports(1 + PORTS_PER_MEMBER * len(places))
-    taken = iter(ports)
-    return State(
-        layout=layout,
-        ports={
-            replica: Ports(http=next(taken), native=next(taken), sidecar=next(taken))
-            for _, replica in places
-        },
-        store_port=store_port,
-    )
-
-
 def _make_store(directory: Path, state: State) -> Process | None:
     if state.layout.sidecar is not SidecarKind.REAL:
         return None
-    return make_store(directory, _remote(directory, state.layout), port=state.store_port)
+    assert state.binaries is not None
+    remote = _remote(directory, state.layout)
+    return make_store(state.binaries.store, directory, remote, port=state.store_port)
 
 
 def _make_member(directory: Path, state: State, shard: str, replica: str) -> Member:
-    home = directory / replica
-    ports = state.ports[replica]
-    node = make_node(home, state.layout, shard=shard, replica=replica, ports=ports)
-    remote = Remote(folder=_remote(directory, state.layout), store_port=state.store_port)
-    sidecar = make_sidecar(node, state.layout, ports, remote)
+    node = make_node(directory / replica, state.layout, replica=replica, ports=state.ports[replica])
+    sidecar = make_sidecar(node, state, _remote(directory, state.layout))
     return Member(shard=shard, replica=replica, node=node, sidecar=sidecar)
 
 
 def _remote(directory: Path, layout: Layout) -> Path:
-    remote = (layout.remote or directory / "remote").absolute()
-    remote.mkdir(parents=True, exist_ok=True)
-    return remote
+    return (layout.remote or directory / "remote").absolute()

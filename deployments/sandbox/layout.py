@@ -1,6 +1,5 @@
 """What a sandbox consists of: how many nodes, which sidecars, who may log in."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -63,38 +62,4 @@ class Layout:
         return cls(
             **fields
             | {"users": users, "sidecar": sidecar, "remote": Path(remote) if remote else None}
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    http: int
-    native: int
-    sidecar: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What must not change between two starts: the ports are in inventories and URL tables."""
-
-    layout: Layout
-    ports: Mapping[str, Ports]
-    store_port: int
-
-    def write(self, path: Path) -> None:
-        path.touch(mode=0o600)
-        draft = {
-            "layout": self.layout.to_json(),
-            "ports": {replica: asdict(ports) for replica, ports in self.ports.items()},
-            "store_port": self.store_port,
-        }
-        path.write_text(json.dumps(draft, indent=1))
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        found = json.loads(path.read_text())
-        return cls(
-            layout=Layout.from_json(found["layout"]),
-            ports={replica: Ports(**ports) for replica, ports in found["ports"].items()},
-            store_port=found["store_port"],
         )

@@ -6,10 +6,16 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from deployments.sandbox import client
-from deployments.sandbox.layout import Layout, Ports
+from deployments.sandbox.layout import Layout
 from deployments.sandbox.processes import Process, Program, python_environment, python_module
+from deployments.sandbox.state import Ports
 from deployments.sandbox.users import User, write_users
 
+DATA_FOLDER = "data"
+# Of the sidecar: its pid files, named after backups. Neighbours must not see each other's.
+TEMPORARY_FOLDER = "tmp"
+CONFIG_FILE = "config.xml"
+USERS_FILE = "users.json"
 KNOBS_FILE = "knobs.json"
 CONFIG = """<clickhouse>
     <display_name>{name}</display_name>
@@ -62,25 +68,27 @@ class Member:
         return (self.node,) if self.sidecar is None else (self.node, self.sidecar)
 
 
-def make_node(home: Path, layout: Layout, *, shard: str, replica: str, ports: Ports) -> Node:
-    """Write what the node reads at its start, and say how it is started."""
-    data_dir = home / "data"
-    data_dir.mkdir(parents=True, exist_ok=True)
+def furnish(home: Path, layout: Layout, *, shard: str, replica: str) -> None:
+    """Write what a node and its sidecar find at their start."""
+    for folder in (DATA_FOLDER, TEMPORARY_FOLDER):
+        (home / folder).mkdir(parents=True, exist_ok=True)
     macros = {
         "installation": layout.installation,
         "cluster": layout.cluster,
         "shard": shard,
         "replica": replica,
     }
-    config = home / "config.xml"
-    config.write_text(render_config(replica, macros))
-    users = home / "users.json"
-    write_users(users, layout.users)
+    (home / CONFIG_FILE).write_text(render_config(replica, macros))
+    write_users(home / USERS_FILE, layout.users)
+
+
+def make_node(home: Path, layout: Layout, *, replica: str, ports: Ports) -> Node:
+    data_dir = home / DATA_FOLDER
     arguments = [
         *("--name", replica),
         *("--data", str(data_dir)),
-        *("--config", str(config)),
-        *("--users", str(users)),
+        *("--config", str(home / CONFIG_FILE)),
+        *("--users", str(home / USERS_FILE)),
         *("--http-port", str(ports.http)),
     ]
     if layout.has_native_interface:

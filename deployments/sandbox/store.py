@@ -3,7 +3,6 @@
 import http.client
 from pathlib import Path
 
-from deployments.sandbox.binaries import find_binary
 from deployments.sandbox.processes import HOST, Process, Program
 
 BUCKET = "backups"
@@ -13,12 +12,11 @@ SECRET_KEY = "sandbox-secret"  # noqa: S105 - of a server that listens on this m
 PING_TIMEOUT_SECONDS = 2.0
 
 
-def make_store(home: Path, folder: Path, *, port: int) -> Process:
-    (folder / BUCKET).mkdir(parents=True, exist_ok=True)
+def make_store(binary: Path, home: Path, folder: Path, *, port: int) -> Process:
     program = Program(
         name="store",
         arguments=(
-            str(find_binary("versitygw", variable="VERSITYGW_BIN")),
+            str(binary),
             *("--port", f"{HOST}:{port}"),
             *("--access", ACCESS_KEY),
             *("--secret", SECRET_KEY),

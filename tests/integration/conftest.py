@@ -1,6 +1,7 @@
 """Clusters and the Prefect server that integration tests share, or start for themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 
@@ -8,6 +9,7 @@ from deployments.sandbox.cluster import Cluster
 from deployments.sandbox.layout import SidecarKind
 from deployments.sandbox.prefect_server import PrefectServer
 from tests.clusters import ClusterFactory
+from tests.integration.bench import Bench
 from tests.peers.require import require_peer
 from tests.prefect_servers import served_prefect
 
@@ -37,3 +39,37 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     """One server for all: tests tell their runs apart by id. Start workers on pools of your own."""
     with served_prefect(tmp_path_factory.mktemp("prefect")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def clusters_of_flows(cluster_factory: ClusterFactory) -> Callable[[int, int], Cluster]:
+    """Clusters for tests of flows, one of each shape, started when first asked for."""
+    return cache(lambda shards, replicas: cluster_factory(shards=shards, replicas=replicas))
+
+
+@pytest.fixture
+def one_shard(
+    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+) -> Iterator[Bench]:
+    yield from clean_bench(clusters_of_flows(1, 1))
+
+
+@pytest.fixture
+def three_shards(
+    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+) -> Iterator[Bench]:
+    yield from clean_bench(clusters_of_flows(3, 1))
+
+
+@pytest.fixture
+def two_by_two(
+    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+) -> Iterator[Bench]:
+    yield from clean_bench(clusters_of_flows(2, 2))
+
+
+def clean_bench(cluster: Cluster) -> Iterator[Bench]:
+    """Leave nothing for the next test, whatever this one did."""
+    bench = Bench(cluster)
+    yield bench
+    bench.clean()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.sandbox.layout import Layout, Ports, SidecarKind, State
+from deployments.sandbox.binaries import Binaries
+from deployments.sandbox.layout import Layout, SidecarKind
+from deployments.sandbox.state import Ports, State
 from deployments.sandbox.users import User
 
 
@@ -28,7 +30,8 @@ from deployments.sandbox.users import User
 )
 def test_a_state_is_read_as_it_was_written(tmp_path: Path, layout: Layout) -> None:
     ports = {replica: Ports(http=1, native=2, sidecar=3) for _, replica in layout.places}
-    state = State(layout=layout, ports=ports, store_port=4)
+    binaries = Binaries(sidecar=Path("/a"), store=Path("/b"))
+    state = State(layout=layout, ports=ports, store_port=4, binaries=binaries)
     path = tmp_path / "state.json"
     state.write(path)
     assert State.read(path) == state
