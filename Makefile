@@ -21,7 +21,11 @@ help: ## show what there is
 
 .PHONY: demo
 demo: .venv/.sandbox ## back up, destroy and restore a cluster of three shards on this machine (KEEP=1: leave it running)
-	@KEEP="$(KEEP)" $(BIN)/python -m deployments.sandbox.demo
+	@$(BIN)/python -m deployments.sandbox.demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: demo-stop
+demo-stop: .venv/.sandbox ## stop a demo that was left running
+	@$(BIN)/python -m deployments.sandbox.demo --stop
 
 .PHONY: test
 test: .venv/.dev peers ## every test this machine can run (REQUIRE_PEERS=1: a missing server is a failure)
@@ -41,6 +45,7 @@ peers: .venv/.dev ## install the real servers that tests want and this machine c
 
 .PHONY: clean
 clean: ## remove everything that make installed or built
+	@test ! -d .demo || $(MAKE) demo-stop
 	rm -rf .venv .uv .peers .sandbox .demo build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

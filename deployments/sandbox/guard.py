@@ -5,6 +5,7 @@ then ends every process that has a pid file below the cluster's directory. (The 
 parent-death signal follows the thread that started a process, not its program.)
 """
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,16 @@ from deployments.sandbox.processes import (
     wait_until,
 )
 
+REMOVING = "--removing"
+
 
 class Guard:
-    def __init__(self, directory: Path) -> None:
+    """Removing: the directory goes with the processes."""
+
+    def __init__(self, directory: Path, *, removing: bool = False) -> None:
+        options = (REMOVING,) if removing else ()
         self._process = subprocess.Popen(
-            python_module("deployments.sandbox.guard", str(directory)),
+            python_module("deployments.sandbox.guard", str(directory), *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -35,6 +41,11 @@ class Guard:
 
     def dismiss(self) -> None:
         """Return once nothing of the cluster lives."""
+        self._process.communicate()
+
+    def release(self) -> None:
+        """Let the cluster live on without its owner."""
+        self._process.kill()
         self._process.communicate()
 
 
@@ -59,4 +70,7 @@ def _signal_all(pid_files: Iterable[Path], number: signal.Signals) -> None:
 
 if __name__ == "__main__":
     sys.stdin.buffer.read()
-    end_all(Path(sys.argv[1]))
+    guarded = Path(sys.argv[1])
+    end_all(guarded)
+    if REMOVING in sys.argv:
+        shutil.rmtree(guarded, ignore_errors=True)
