@@ -8,7 +8,7 @@ verb and last word second, and its absence counts only when seen twice, seconds 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tasks.clickhouse.client import Server
@@ -94,9 +94,11 @@ class Sidecar:
         with the sidecar's text, FateUnknown when its row vanished without a result.
         """
         running = await self._running(command)
-        if running is None:
-            if await done():
-                return
+        if running is not None:  # an earlier attempt's, with another token, or a resumed one
+            command = replace(command, text=running.command)
+        elif await done():
+            return
+        else:
             await self.submit(command)
         ended = await self.wait(command)
         if ended is not None and _is_attached_elsewhere(ended):
