@@ -37,13 +37,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     # Prefect reads its settings when it is imported: hence only now
-    from flows.backup import backup_cluster  # noqa: PLC0415
-    from flows.restore import restore_cluster  # noqa: PLC0415
     from tasks.domain.errors import BackupError  # noqa: PLC0415
 
-    flows: dict[str, Flow[..., Any]] = {"backup": backup_cluster, "restore": restore_cluster}
-    parser = _parser(flows)
-    chosen = vars(parser.parse_args(arguments))
+    flows = _flows()
+    chosen = vars(command_line().parse_args(arguments))
     operation = chosen.pop("operation")
     chosen.pop("verbose")
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -85,10 +82,18 @@ def _told(error: Exception) -> str:
     return "\n".join([f"{type(error).__name__}: {error}", *notes])
 
 
-def _parser(flows: "Mapping[str, Flow[..., Any]]") -> argparse.ArgumentParser:
+def _flows() -> "dict[str, Flow[..., Any]]":
+    from flows.backup import backup_cluster  # noqa: PLC0415
+    from flows.restore import restore_cluster  # noqa: PLC0415
+
+    return {"backup": backup_cluster, "restore": restore_cluster}
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Make the parser: one operation per flow, one option per parameter of the flow."""
     parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
     operations = parser.add_subparsers(dest="operation", required=True)
-    for name, flow in flows.items():
+    for name, flow in _flows().items():
         summary, told = _docstring(flow)
         sub = operations.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         for parameter in inspect.signature(flow.fn).parameters.values():
