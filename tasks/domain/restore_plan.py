@@ -23,7 +23,7 @@ from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import RestoreRequest, Scope
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
-from tasks.domain.topology import Topology
+from tasks.domain.topology import Shard, Topology
 
 _HEADROOM = 1.05
 
@@ -43,6 +43,10 @@ class ReplicaRestore:
     def save(self) -> tuple[Table, ...]:
         """Tables that are worth a safety copy before they are dropped."""
         return tuple(t for t in self.drop if t.engine.endswith("MergeTree") and t.rows)
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        return {table.full_name: table.definition for table in (*self.create, *self.late)}
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -124,9 +128,10 @@ def plan_restore(
     Tables that an earlier attempt of this operation made are its own: neither guarded nor dropped.
     """
     _demand_same_layout(manifest, topology, sight)
+    _demand_homes(request, manifest, topology)
     _demand_provable(manifest, topology)
     parts = tuple(
-        _replica_restore(request, manifest, seen, operation_id=operation_id)
+        _replica_restore(request, manifest, shard, seen, operation_id=operation_id)
         for shard in topology.shards
         for seen in sight.of_shard(shard.name)
     )
@@ -185,6 +190,37 @@ def _demand_same_layout(manifest: Manifest, topology: Topology, sight: Sight) ->
                 raise TopologyMismatch(message)
 
 
+def _demand_homes(request: RestoreRequest, manifest: Manifest, topology: Topology) -> None:
+    """Rows without a replica to go to would be left out, and nothing would miss them."""
+    if not _brings_rows(request, manifest):
+        return
+    shards = {shard.name: shard for shard in topology.shards}
+    homeless = [
+        f"{record.replica} of shard {record.shard}"
+        for record in manifest.replicas
+        if _home_of(record, manifest, shards[record.shard]) is None
+    ]
+    if homeless:
+        message = (
+            f"backup {manifest.backup_name} holds the rows of {', '.join(homeless)}; this cluster "
+            "has no replica of that name to bring them to"
+        )
+        raise TopologyMismatch(message)
+
+
+def _home_of(record: ReplicaRecord, manifest: Manifest, shard: Shard) -> str | None:
+    """Find the replica that a record's rows go to; names may differ where there is one choice."""
+    standing = [replica.name for replica in shard.replicas]
+    if record.replica in standing:
+        return record.replica
+    recorded = [other for other in manifest.replicas if other.shard == shard.name]
+    return standing[0] if len(recorded) == len(standing) == 1 else None
+
+
+def _brings_rows(request: RestoreRequest, manifest: Manifest) -> bool:
+    return not request.schema_only and manifest.scope is not Scope.SCHEMA
+
+
 def _demand_provable(manifest: Manifest, topology: Topology) -> None:
     crowded = [shard.name for shard in topology.shards if len(shard.replicas) > 1]
     replicated = sorted(
@@ -203,12 +239,19 @@ def _demand_provable(manifest: Manifest, topology: Topology) -> None:
 
 
 def _replica_restore(
-    request: RestoreRequest, manifest: Manifest, seen: Inspection, *, operation_id: str
+    request: RestoreRequest,
+    manifest: Manifest,
+    shard: Shard,
+    seen: Inspection,
+    *,
+    operation_id: str,
 ) -> ReplicaRestore:
-    record = _record_for(manifest, seen)
+    of_shard = [record for record in manifest.replicas if record.shard == shard.name]
+    own = [record for record in of_shard if _home_of(record, manifest, shard) == seen.replica]
+    record = next(iter(own or of_shard), None)
     tables = record.tables if record else ()
     late = {t.full_name for t in late_tables([table.as_table() for table in tables])}
-    filled = () if request.schema_only or not _is_filled_here(manifest, seen) else tables
+    filled = tables if own and _brings_rows(request, manifest) else ()
     made = set(seen.journal.of(operation_id).identities().items())
     names = {table.full_name for table in tables}
     standing = [table for table in seen.tables if table.full_name in names]
@@ -222,19 +265,6 @@ def _replica_restore(
         late=tuple(table for table in tables if table.full_name in late),
         fill=tuple(table for table in filled if table.engine.endswith("MergeTree")),
     )
-
-
-def _record_for(manifest: Manifest, seen: Inspection) -> ReplicaRecord | None:
-    """Find the replica's own record where it has one, else that of the shard."""
-    of_shard = [record for record in manifest.replicas if record.shard == seen.shard]
-    own = [record for record in of_shard if record.replica == seen.replica]
-    return next(iter(own or of_shard), None)
-
-
-def _is_filled_here(manifest: Manifest, seen: Inspection) -> bool:
-    if manifest.scope is Scope.SCHEMA:
-        return False
-    return any(record.replica == seen.replica for record in manifest.replicas)
 
 
 def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[_Loss]:
@@ -255,8 +285,8 @@ def _why_lost(request: RestoreRequest, table: Table, *, refilled: bool, whole: b
         return "the backup holds only some of its partitions"
     if request.schema_only:
         return "a schema-only restore does not bring its rows back"
-    if table.table_class is TableClass.LOCAL:
-        return "this replica has no backup of its own rows"
+    if table.table_class in {TableClass.LOCAL, TableClass.REPLICATED}:
+        return "the backup holds no rows of it for this replica"
     return f"a sidecar keeps no rows of a {table.engine} table"
 
 
@@ -316,12 +346,11 @@ def _demand_empty(sight: Sight, manifest: Manifest, parts: Sequence[ReplicaResto
         for table in part.drop
         if table.holds_rows and table.rows != 0
     ]
-    definitions = {t.full_name: t.definition for r in manifest.replicas for t in r.tables}
     taken += [
         f"{table.full_name} on {part.replica} (a {table.engine} of another definition)"
         for part in parts
         for table in part.drop
-        if not table.holds_rows and definitions.get(table.full_name) != table.definition
+        if not table.holds_rows and part.definitions.get(table.full_name) != table.definition
     ]
     taken += [
         f"SQL function {name} on {seen.replica} (another definition)"
