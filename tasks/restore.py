@@ -22,13 +22,11 @@ from tasks.domain.fingerprint import Part
 from tasks.domain.journal import Event, Journal
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import safety_name
-from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_plan import DOWNLOAD, ReplicaRestore
 from tasks.domain.tables import Table, sidecar_patterns
 from tasks.fan_out import HEALING, PLAIN
 
-SAFETY, DOWNLOAD, DROP, SCHEMA, DATA, LATE = (
-    "safety", "download", "drop", "schema", "data", "late",
-)  # fmt: skip
+SAFETY, DROP, SCHEMA, DATA, LATE = "safety", "drop", "schema", "data", "late"
 _COLLECT_SECONDS = 2.0
 
 

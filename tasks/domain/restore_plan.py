@@ -25,6 +25,7 @@ from tasks.domain.requests import RestoreRequest, Scope
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
 from tasks.domain.topology import Shard, Topology
 
+DOWNLOAD = "download"  # the step of that name in the journal
 _HEADROOM = 1.05
 
 
@@ -135,7 +136,7 @@ def plan_restore(
         for shard in topology.shards
         for seen in sight.of_shard(shard.name)
     )
-    _demand_fit(request, manifest, sight, parts)
+    _demand_fit(request, manifest, sight, parts, operation_id=operation_id)
     losses = [loss for part in parts for loss in _losses(request, manifest, part)]
     _demand_permission(request, sight, manifest, parts, losses)
     plan = RestorePlan(
@@ -295,6 +296,8 @@ def _demand_fit(
     manifest: Manifest,
     sight: Sight,
     parts: Sequence[ReplicaRestore],
+    *,
+    operation_id: str,
 ) -> None:
     findings = []
     for part in parts:
@@ -303,7 +306,8 @@ def _demand_fit(
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
         if (part.create or part.late) and not _whole(seen, request.backup):
             findings.append(f"{seen.place}: it does not list {request.backup} as whole")
-        needed = _bytes_of(part)
+        downloaded = seen.journal.of(operation_id).did(DOWNLOAD)  # attaching takes no more
+        needed = 0 if downloaded else _bytes_of(part)
         if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
             findings.append(
                 f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
