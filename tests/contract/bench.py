@@ -171,6 +171,15 @@ class Bench:
         self.sidecar.kill()
         self.sidecar.start()
 
+    def restart_forgetting_remote(self) -> None:
+        """Let the sidecar see what the test did in the bucket: the real one caches metadata."""
+        self.kill()
+        for state in self.local_folder.glob("*/*.state2"):
+            state.unlink()
+        for cache in (self.home / "tmp").glob(".clickhouse-backup-metadata.cache.*"):
+            cache.unlink()
+        self.sidecar.start()
+
     def signal(self, number: signal.Signals) -> None:
         pid = self.sidecar.pid
         assert pid

@@ -14,7 +14,7 @@ from tests.peers.require import require_peer
 NO_BINARY = "CLICKHOUSE_BACKUP_BIN does not name the clickhouse-backup binary"
 ENVIRONMENT = {
     "REMOTE_STORAGE": "s3",
-    "S3_COMPRESSION_FORMAT": "none",
+    "S3_COMPRESSION_FORMAT": "tar",
     "RETRIES_ON_FAILURE": "1",
     "RETRIES_PAUSE": "100ms",
 }

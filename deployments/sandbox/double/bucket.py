@@ -11,10 +11,12 @@ from deployments.sandbox.double.knobs import Steps
 from deployments.sandbox.double.local import Listed
 from deployments.sandbox.double.metadata import (
     BACKUP_FILE,
+    DATA_FORMAT,
     BackupMetadata,
     CorruptMetadata,
     TableMetadata,
     TableName,
+    encoded,
 )
 from deployments.sandbox.double.settings import Settings
 
@@ -93,7 +95,8 @@ class Bucket:
             ) from error
 
     def part(self, name: str, table: TableName, disk: str, part: str) -> Path:
-        return self.root / name / "shadow" / table.folder / disk / part
+        file = f"{disk}_{encoded(part)}.{DATA_FORMAT}"
+        return self.root / name / "shadow" / table.folder / file
 
     def write(self, name: str, file: str, content: bytes) -> int:
         self.check()

@@ -46,7 +46,7 @@ def _marked(part: Part, table: TableMetadata, base: TableMetadata, disk: str) ->
 
 
 def source_of(bucket: Bucket, base: str, table: TableName, part: str) -> Path:
-    """Find the folder of a required part, as many links up the chain as it takes."""
+    """Find the archive of a required part, as many links up the chain as it takes."""
     first = base
     while base:
         metadata = bucket.read(base)

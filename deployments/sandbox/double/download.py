@@ -12,7 +12,7 @@ from deployments.sandbox.double.metadata import BackupMetadata, Part, TableMetad
 from deployments.sandbox.double.patterns import matches_any, part_is_wanted, partition_ids
 from deployments.sandbox.double.site import Site
 from deployments.sandbox.double.state import State
-from deployments.sandbox.double.transfer import Throttle, copy_part
+from deployments.sandbox.double.transfer import Throttle, receive_part
 
 STATE_FILE = "download.state2"
 
@@ -168,5 +168,4 @@ async def fetch_part(
     else:
         disk = target.parent.name
         source = site.bucket.part(metadata.name, table, disk, part.name)
-    drafts = site.local.default / "backup" / metadata.name / ".drafts"
-    return await copy_part(source, target, drafts, throttle)
+    return await receive_part(source, target, throttle)

@@ -4,15 +4,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from deployments.sandbox.double.errors import CommandFailed
-
-_CHUNK_BYTES = 256 * 1024
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -34,24 +31,6 @@ def link_tree(source: Path, target: Path) -> None:
         linked.parent.mkdir(parents=True, exist_ok=True)
         if not linked.exists():
             os.link(source / name, linked)
-
-
-def copy_in_chunks(source: Path, target: Path, drafts: Path) -> Generator[int, None, None]:
-    """Copy one file, yielding the size of each chunk.
-
-    Neither it nor its folder is there before it is complete, like an object in a store.
-    """
-    drafts.mkdir(parents=True, exist_ok=True)
-    draft = drafts / uuid.uuid4().hex
-    try:
-        with source.open("rb") as reader, draft.open("wb") as writer:
-            while chunk := reader.read(_CHUNK_BYTES):
-                writer.write(chunk)
-                yield len(chunk)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_file(path: Path, content: bytes) -> int:

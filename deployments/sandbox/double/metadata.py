@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 BACKUP_FILE = "metadata.json"
-DATA_FORMAT = "directory"
+DATA_FORMAT = "tar"
 
 
 class CorruptMetadata(Exception):

@@ -1,5 +1,6 @@
 """`rebase`: copies required parts into a remote backup, which then needs no other."""
 
+import asyncio
 from dataclasses import replace
 
 from deployments.sandbox.double import files
@@ -10,7 +11,7 @@ from deployments.sandbox.double.errors import CommandFailed, ProcessEnds
 from deployments.sandbox.double.local import clean_name
 from deployments.sandbox.double.metadata import BACKUP_FILE, Part, TableMetadata
 from deployments.sandbox.double.site import Site
-from deployments.sandbox.double.transfer import Throttle, copy_part
+from deployments.sandbox.double.transfer import copy_archive
 
 
 async def rebase(site: Site, command: Command) -> None:
@@ -41,7 +42,7 @@ async def _with_all_parts(
         if part.required:
             source = source_of(bucket, base, table.name, part.name)
             target = bucket.part(name, table.name, disk, part.name)
-            size = await copy_part(source, target, bucket.drafts, Throttle(0))
-            own = Part(name=part.name, size=size)
+            await asyncio.to_thread(copy_archive, source, target, bucket.drafts)
+            own = Part(name=part.name, size=part.size)
             parts[disk] = tuple(own if one.name == part.name else one for one in parts[disk])
     return table.with_parts(parts)

@@ -1,11 +1,14 @@
-"""Moves the files of one part, no faster than a command is allowed to."""
+"""Parts on their way to and from the bucket: one archive each, whole or not there at all."""
 
 import asyncio
-import contextlib
+import shutil
+import tarfile
 import time
+import uuid
 from pathlib import Path
 
-from deployments.sandbox.double.files import copy_in_chunks, files_of
+from deployments.sandbox.double.errors import CommandFailed
+from deployments.sandbox.double.files import files_of
 
 
 class Throttle:
@@ -22,12 +25,58 @@ class Throttle:
         await asyncio.sleep(max(0.0, self._started + due - time.monotonic()))
 
 
-async def copy_part(source: Path, target: Path, drafts: Path, throttle: Throttle) -> int:
-    """Copy a folder file by file; a source that is not there is no error, as in a store."""
-    total = 0
-    for name in files_of(source):
-        with contextlib.closing(copy_in_chunks(source / name, target / name, drafts)) as chunks:
-            for size in chunks:
-                total += size
-                await throttle.passed(size)
-    return total
+async def send_part(source: Path, archive: Path, drafts: Path, throttle: Throttle) -> int:
+    """Archive the folder of a part; the archive appears when the last byte has passed."""
+    draft = drafts / uuid.uuid4().hex
+    try:
+        size = await asyncio.to_thread(_pack, source, draft)
+        await throttle.passed(size)
+        _move(draft, archive)
+    finally:
+        draft.unlink(missing_ok=True)
+    return size
+
+
+async def receive_part(archive: Path, target: Path, throttle: Throttle) -> int:
+    """Unpack an archive to the folder of a part; an archive that was cut off is an error."""
+    try:
+        size = _size_of(archive)
+        await throttle.passed(size)
+        await asyncio.to_thread(_unpack, archive, target.parent)
+    except FileNotFoundError as error:
+        raise CommandFailed(f"key not found: {archive.name}") from error
+    except tarfile.TarError as error:
+        raise CommandFailed(f"can't unpack {archive.name}: {error}") from error
+    return size
+
+
+def copy_archive(source: Path, target: Path, drafts: Path) -> None:
+    drafts.mkdir(parents=True, exist_ok=True)
+    draft = drafts / uuid.uuid4().hex
+    shutil.copyfile(source, draft)
+    _move(draft, target)
+
+
+def _size_of(archive: Path) -> int:
+    return archive.stat().st_size
+
+
+def _pack(source: Path, draft: Path) -> int:
+    if not source.is_dir():
+        raise CommandFailed(f"lstat {source}: no such file or directory")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(draft, "w") as archive:
+        for name in files_of(source):
+            archive.add(source / name, arcname=f"{source.name}/{name}")
+    return draft.stat().st_size
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _move(draft: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft.replace(target)

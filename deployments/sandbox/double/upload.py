@@ -21,7 +21,7 @@ from deployments.sandbox.double.patterns import matches_any, part_is_wanted, par
 from deployments.sandbox.double.retention import keep_newest_local, keep_newest_remote
 from deployments.sandbox.double.site import Site
 from deployments.sandbox.double.state import State
-from deployments.sandbox.double.transfer import Throttle, copy_part
+from deployments.sandbox.double.transfer import Throttle, send_part
 
 STATE_FILE = "upload.state2"
 
@@ -167,7 +167,7 @@ class _Uploading:
         self.site.bucket.check()
         source = self.site.local.part(self.name, table, disk, part.name)
         target = self.site.bucket.part(self.name, table, disk, part.name)
-        sent = await copy_part(source, target, self.site.bucket.drafts, self.throttle)
+        sent = await send_part(source, target, self.site.bucket.drafts, self.throttle)
         self.state.add(key, sent)
         if "delete-source" in self.command.switches:
             _remove(source)
