@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Inspection, Sight, unfit
+from tasks.domain.journal import Event
 from tasks.domain.requests import BackupRequest, ReplicaSelection
 from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
 from tasks.domain.topology import Shard, Topology
@@ -54,11 +55,11 @@ def plan_backup(
     chosen: list[Inspection] = []
     reasons: dict[str, str] = {}
     for shard in topology.shards:
-        picked, why, wrong = _choose(shard, request, sight)
+        picked, why, wrong = _choose(shard, request, sight, operation_id)
         findings += wrong
         chosen += picked
         reasons |= {seen.replica: why for seen in picked}
-    findings += _taken(backup_name, sight, operation_id)
+    findings += _taken(backup_name, sight, chosen, operation_id)
     plans = tuple(_replica_plan(request, seen, reasons[seen.replica]) for seen in chosen)
     if not findings and not any(plan.tables for plan in plans):
         findings.append(_nothing(request))
@@ -83,7 +84,7 @@ def alike_paths(inspections: Sequence[Inspection]) -> tuple[tuple[str, ...], ...
 
 
 def _choose(
-    shard: Shard, request: BackupRequest, sight: Sight
+    shard: Shard, request: BackupRequest, sight: Sight, operation_id: str
 ) -> tuple[list[Inspection], str, list[str]]:
     candidates = sight.of_shard(shard.name)
     problems = {
@@ -97,6 +98,10 @@ def _choose(
     wrong = [*absent, *(finding for found in problems.values() for finding in found)]
     if request.replica_selection is ReplicaSelection.ALL_REPLICAS:
         return list(candidates), "all replicas were asked for", wrong
+    begun = [seen for seen in candidates if _begun_on(seen, operation_id)]
+    if begun:  # its data may lie in the bucket: another replica's would be taken for it
+        found = problems[begun[0].replica]
+        return ([] if found else begun[:1]), "an earlier attempt began here", list(found)
     fit = [seen for seen in candidates if not problems[seen.replica]]
     if not fit:
         return [], "", wrong or [f"shard {shard.name} has no replica that answers"]
@@ -117,11 +122,21 @@ def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> Repl
     )
 
 
-def _taken(name: str, sight: Sight, operation_id: str) -> list[str]:
+def _begun_on(seen: Inspection, operation_id: str) -> bool:
+    return seen.journal.of(operation_id).last(Event.INTENT) is not None
+
+
+def _taken(name: str, sight: Sight, chosen: Sequence[Inspection], operation_id: str) -> list[str]:
+    """Tell where the name is listed though this operation put nothing there.
+
+    A replica that is not chosen may list what its sibling uploaded into a path of the shard.
+    """
     return [
-        f"{seen.place}: the name {name} is taken by a backup that this operation did not make"
+        f"{seen.place}: the name {name} is taken by a backup that this operation did not make here"
         for seen in sight.inspections
-        if seen.listing.has(name) and not seen.journal.of(operation_id).entries
+        if seen.listing.has(name)
+        and not _begun_on(seen, operation_id)
+        and (seen in chosen or not seen.journal.of(operation_id).entries)
     ]
 
 
