@@ -75,7 +75,10 @@ async def inspect_cluster(cluster: Cluster, *, operation_id: str, width: int) ->
 @task(task_run_name="inspect-{server.name}", **PLAIN)
 async def inspect_replica(server: Server, shard: str, operation_id: str) -> Inspection:
     """Read everything that a decision about this replica needs; write nothing."""
-    busy = busy_with(await _history(server), operation_id=operation_id)
+    journal = await read_journal(server, operation_id=operation_id)
+    busy = busy_with(
+        await _history(server), operation_id=operation_id, own_name=journal.name_of(operation_id)
+    )
     return Inspection(
         shard=shard,
         replica=server.name,
@@ -86,7 +89,7 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         database_engines=await read_database_engines(server),
         functions=await read_functions(server),
         listing=await read_listing(server),
-        journal=await read_journal(server, operation_id=operation_id),
+        journal=journal,
         object_disk_tables=await read_tables_on_disks(server, await read_object_disks(server)),
         free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",

@@ -180,7 +180,7 @@ class Sidecar:
         """Find a running row that does what `command` would do, and is ours or resumed."""
         for action in await read_actions(self.server):
             same = action.running and action.verb == command.verb and action.name == command.name
-            if same and (action.belongs_to(self.operation_id) or "--resumable=1" in action.command):
+            if same and (action.belongs_to(self.operation_id) or action.resumed):
                 return action
         return None
 
@@ -280,7 +280,7 @@ def _resumed_row(history: tuple[Action, ...], command: Command) -> Action | None
     resumed = (
         action
         for action in reversed(history)
-        if "--resumable=1" in action.command
+        if action.resumed
         and action.verb == command.verb
         and action.name == command.name
     )

@@ -55,6 +55,11 @@ class Journal:
         )
         return next(found, None)
 
+    def name_of(self, operation_id: str) -> str | None:
+        """Tell which backup the operation began; None where it did not begin here."""
+        begun = self.of(operation_id).last(Event.STARTED)
+        return None if begun is None else str(begun.document()["name"])
+
     def did(self, step: str) -> bool:
         return self.last(Event.STEP, step) is not None
 
