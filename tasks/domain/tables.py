@@ -21,7 +21,7 @@ _SELF_FILLING_VIEWS = frozenset({"MaterializedView", "WindowView", "LiveView"})
 _REFRESH = re.compile(r"\bREFRESH\s+(EVERY|AFTER)\b", re.IGNORECASE)
 # engines whose rows no sidecar keeps
 _KEEPS_ROWS_ITSELF = frozenset(
-    {"Log", "TinyLog", "StripeLog", "Memory", "Set", "Join", "EmbeddedRocksDB", "KeeperMap"}
+    {"Log", "TinyLog", "StripeLog", "Memory", "Set", "Join", "EmbeddedRocksDB", "KeeperMap", "File"}
 )
 _INNER = re.compile(r"\.inner(_id)?\.")
 # what neither a shell splitter, a regular expression nor a glob reads as anything but itself
@@ -134,17 +134,17 @@ def inner_names(table: Table) -> tuple[str, ...]:
 def sidecar_patterns(tables: Iterable[Table], *, whole_databases: bool) -> tuple[str, ...]:
     """Patterns for a command. InvalidRequest where a name cannot stand in one."""
     if whole_databases:
-        names = sorted({f"{table.database}.*" for table in tables})
+        names = sorted({table.database for table in tables})
     else:
         names = sorted({table.full_name for table in tables})
     for name in names:
-        if not _PLAIN.fullmatch(name.removesuffix("*")):
+        if not _PLAIN.fullmatch(name):
             message = (
                 f"{name} cannot be named in a sidecar's command: only letters, digits, '_', '-' "
                 "and '.' can; rename it, or choose other tables"
             )
             raise InvalidRequest(message)
-    return tuple(names)
+    return tuple(f"{name}.*" for name in names) if whole_databases else tuple(names)
 
 
 def late_tables(tables: Sequence[Table]) -> tuple[Table, ...]:
