@@ -136,6 +136,9 @@ def _built(
     switches: tuple[str, ...] = (),
     overrides: Mapping[str, str] | None = None,
 ) -> Command:
+    if values.get("tables") == "":  # a sidecar would take it for every table, ours included
+        message = f"{verb} {name}: a command names its tables, and there are none"
+        raise InvalidRequest(message)
     told = {TOKEN: token.operation_id, _TRY: token.attempt}
     environment = {**_OVERRIDES, **(overrides or {}), **told}
     words = [verb.value]
