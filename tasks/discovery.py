@@ -114,7 +114,8 @@ def _read(inventory: Inventory | dict[str, Any] | str | Path) -> Inventory:
     path = Path(inventory).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"inventory {path} cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        message = f"inventory {path} cannot be read: {why}"
         raise InvalidRequest(message) from error
     return Inventory.from_yaml(text, origin=str(path))

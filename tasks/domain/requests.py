@@ -191,8 +191,7 @@ def _validated(model: type[_M], fields: dict[str, Any]) -> _M:
 def sentence_of(error: ValidationError) -> str:
     """One line for a person: every wrong field and what is wrong with it."""
     faults = (
-        f"{'.'.join(str(step) for step in fault['loc']) or 'request'}: "
-        f"{fault['msg'].removeprefix('Value error, ')}"
+        (".".join(str(step) for step in fault["loc"]), fault["msg"].removeprefix("Value error, "))
         for fault in error.errors()
     )
-    return "; ".join(faults)
+    return "; ".join(f"{where}: {what}" if where else what for where, what in faults)
