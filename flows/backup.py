@@ -37,13 +37,13 @@ _STEPS_PER_REPLICA = 7
 async def backup_cluster(
     installation: str,
     namespace: str = "default",
-    inventory: str | Inventory | None = None,
-    backup_name: str | None = None,
-    tables: list[str] | None = None,
-    partitions: list[str] | None = None,
+    inventory: str | Inventory = "",
+    backup_name: str = "",
+    tables: list[str] = [],
+    partitions: list[str] = [],
     schema_only: bool = False,
     replica_selection: ReplicaSelection = ReplicaSelection.FIRST_PER_SHARD,
-    operation_id: str | None = None,
+    operation_id: str = "",
     options: BackupOptions = BackupOptions(),
 ) -> BackupOutcome:
     """Back up a whole ClickHouse cluster under one name.
@@ -73,8 +73,8 @@ async def backup_cluster(
     """
     request = BackupRequest.from_form(
         backup_name=backup_name or None,
-        tables=tables or (),
-        partitions=partitions or (),
+        tables=tuple(tables),
+        partitions=tuple(partitions),
         schema_only=schema_only,
         replica_selection=replica_selection,
         options=options,

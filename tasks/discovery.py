@@ -29,14 +29,14 @@ from tasks.fan_out import PLAIN, fan_out
 
 
 def find_inventory(
-    inventory: Inventory | dict[str, Any] | str | Path | None, *, installation: str, namespace: str
+    inventory: Inventory | dict[str, Any] | str | Path, *, installation: str, namespace: str
 ) -> Inventory:
     """Read the inventory and check that it is of this installation; nothing is sent.
 
     Raises InvalidRequest. Without an inventory the cluster would be a ClickHouseInstallation of
     `namespace`, which cannot be discovered yet.
     """
-    if inventory is None:
+    if inventory == "":
         message = (
             f"no inventory was given for {namespace}/{installation}: installations are not "
             "discovered from Kubernetes yet, so name an inventory file"

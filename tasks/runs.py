@@ -8,7 +8,7 @@ from tasks.domain.names import checked_operation_id
 from tasks.domain.outcomes import Attempt
 
 
-def this_attempt(installation: str, operation_id: str | None) -> Attempt:
+def this_attempt(installation: str, operation_id: str) -> Attempt:
     """Say who acts: the operation id as given, else the id of the flow run."""
     found = operation_id or str(flow_run.id)
     return Attempt(
