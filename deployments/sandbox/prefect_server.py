@@ -30,6 +30,7 @@ class PrefectServer:
 
     def __init__(self, home: Path, *, with_ui: bool) -> None:
         self.home = home.absolute()
+        self.home.mkdir(parents=True, exist_ok=True)
         (self.port,) = free_ports(1)
         self.workers: list[Process] = []
         self._guard: Guard | None = None
@@ -41,7 +42,6 @@ class PrefectServer:
 
         Bound to me: everything ends when this process does, even by SIGKILL.
         """
-        home.mkdir(parents=True, exist_ok=True)
         server = cls(home, with_ui=with_ui)
         if bound_to_me:
             server._guard = Guard(server.home)
@@ -116,7 +116,14 @@ class PrefectServer:
         )
 
     def _environment(self) -> dict[str, str]:
-        return python_environment() | {"PREFECT_HOME": str(self.home), "DO_NOT_TRACK": "1"}
+        temporary = self.home / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return python_environment() | {
+            "DO_NOT_TRACK": "1",
+            "PREFECT_HOME": str(self.home),
+            # A worker that is killed leaves the working directories of its runs behind.
+            "TMPDIR": str(temporary),
+        }
 
     def _is_healthy(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=HEALTH_TIMEOUT_SECONDS)

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +31,19 @@ class Stage:
 def set_up(*, keep: bool) -> Iterator[Stage]:
     """Strike everything at the end, however it ends; kept only after a good end.
 
-    A process killed on the way leaves nothing, either: the guard clears up behind it.
+    The guard does it, so that a demo that is killed leaves no more behind than any other.
     """
     directory = _kept_directory() if keep else Path(tempfile.mkdtemp(prefix="chops-demo-"))
     guard = Guard(directory, removing=True)
-    with ExitStack() as struck:
-        struck.callback(guard.dismiss)
-        stage = _start(directory, struck)
-        yield stage
-        if keep:
-            struck.pop_all()
-            guard.release()
+    try:
+        yield _start(directory)
+    except BaseException:
+        guard.dismiss()
+        raise
+    if keep:
+        guard.release()
+    else:
+        guard.dismiss()
 
 
 def strike() -> bool:
@@ -61,15 +63,16 @@ def _kept_directory() -> Path:
     return KEPT_DIRECTORY.absolute()
 
 
-def _start(directory: Path, struck: ExitStack) -> Stage:
+def _start(directory: Path) -> Stage:
     """Start Prefect and the cluster side by side: Prefect alone would take most of the time."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         prefect = pool.submit(_start_prefect, directory / "prefect")
         cluster = pool.submit(_start_cluster, directory / "cluster")
-        for started in (prefect, cluster):
-            if started.exception() is None:
-                struck.enter_context(started.result())
-    return Stage(cluster=cluster.result(), prefect=prefect.result())
+        try:
+            return Stage(cluster=cluster.result(), prefect=prefect.result())
+        except BaseException:
+            end_all(directory)  # what the threads wait for would come, and be in vain
+            raise
 
 
 def _start_prefect(home: Path) -> PrefectServer:
@@ -80,11 +83,16 @@ def _start_prefect(home: Path) -> PrefectServer:
 
 def _start_cluster(directory: Path) -> Cluster:
     cluster = Cluster.start(directory, Layout(shards=SHARDS), bound_to_me=False)
-    with ThreadPoolExecutor(max_workers=SHARDS) as pool:
-        list(pool.map(_fill, cluster.members))
+    fill(cluster)
     return cluster
 
 
-def _fill(member: Member) -> None:
-    for statement in statements(shard=int(member.shard), shards=SHARDS):
-        member.node.query(statement)
+def fill(cluster: Cluster) -> None:
+    """Make the demo's tables and rows on every member, all at once."""
+
+    def tell(member: Member) -> None:
+        for statement in statements(shard=int(member.shard), shards=cluster.layout.shards):
+            member.node.query(statement)
+
+    with ThreadPoolExecutor(max_workers=len(cluster.members)) as pool:
+        list(pool.map(tell, cluster.members))
