@@ -8,7 +8,6 @@ from prefect import flow
 from tasks.backup import (
     confirm_shard_backup,
     create_shard_backup,
-    delete_local_copy,
     note_manifest,
     upload_shard_backup,
     write_manifest,
@@ -25,6 +24,7 @@ from tasks.domain.outcomes import Attempt, BackupOutcome, Status
 from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
 from tasks.domain.rerun import begun_as
 from tasks.fleet import Fleet, failed, succeeded
+from tasks.leftovers import delete_leftovers
 from tasks.locks import Beginning, operation_under_way
 from tasks.preflight import prove_overrides, prove_paths
 from tasks.reports import Progress, report_outcome, report_plan
@@ -175,7 +175,7 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
         "manifest", succeeded(noted), lambda station: write_manifest(station, name, text)
     )
     cleaned = await fleet.phase(
-        "clean", succeeded(written), lambda station: delete_local_copy(station, name)
+        "clean", succeeded(written), lambda station: delete_leftovers(station, name)
     )
     return replace(
         stored, committed=frozenset(succeeded(written)), errors=failed(noted, written, cleaned)

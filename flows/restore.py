@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from prefect import flow
 
-from tasks.backup import delete_local_copy
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.discovery import find_inventory, inspect_cluster
 from tasks.domain.errors import OperationIncomplete
@@ -18,6 +17,7 @@ from tasks.domain.rerun import begun_as
 from tasks.domain.restore_plan import RestorePlan, demand_listed, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.fleet import Fleet, failed, succeeded
+from tasks.leftovers import delete_leftovers
 from tasks.locks import Beginning, operation_under_way
 from tasks.preflight import prove_overrides
 from tasks.reports import Progress, report_outcome, report_plan
@@ -186,7 +186,7 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
     )
     tables = await fleet.phase("compare", succeeded(late), read_restored_tables)
     cleaned = await fleet.phase(
-        "clean", succeeded(tables), lambda station: delete_local_copy(station, name)
+        "clean", succeeded(tables), lambda station: delete_leftovers(station, name)
     )
     return replace(
         prepared,

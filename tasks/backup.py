@@ -85,13 +85,6 @@ async def write_manifest(station: Station, backup: str, text: str) -> None:
         await write_companion(station.sidecar, name, text)
 
 
-@task(task_run_name="delete-local-{station.replica}", **HEALING)
-async def delete_local_copy(station: Station, backup: str) -> None:
-    """Delete the local copy: it pins merged-away parts, and a restart would upload it again."""
-    if (await read_listing(station.server)).local(backup) is not None:
-        await station.sidecar.delete(commands.delete("local", backup))
-
-
 async def _begin_freeze(station: Station, backup: str) -> Entry:
     """Write down when the freeze began; an earlier attempt may have done it, and it counts."""
     earlier = (await station.history()).last(Event.INTENT, _CREATE)

@@ -57,7 +57,7 @@ async def report_outcome(outcome: Outcome) -> None:
         await acreate_table_artifact(
             _comparison_rows(outcome), key=TABLES, description="Each table against its fingerprint"
         )
-    await acreate_markdown_artifact(summary_of(outcome), key=SUMMARY, description=outcome.headline)
+    await acreate_markdown_artifact(summary_of(outcome), key=SUMMARY)
     document = outcome.model_dump_json()
     await acreate_markdown_artifact(
         f"```json\n{document}\n```", key=OUTCOME, description="The outcome, for machines"
@@ -67,7 +67,7 @@ async def report_outcome(outcome: Outcome) -> None:
 def summary_of(outcome: Outcome) -> str:
     """Render an outcome as one page of Markdown: what happened, in figures, and what to do."""
     facts = _facts(outcome)
-    lines = [f"# {outcome.operation}: {outcome.status}", "", outcome.headline, ""]
+    lines = [f"# {outcome.headline}", ""]
     lines += ["| what | value |", "|---|---|"]
     lines += [f"| {what} | {value} |" for what, value in facts.items()]
     for title, items in (

@@ -142,9 +142,11 @@ async def attach_shard_data(
 @task(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
 async def create_late_tables(station: Station, part: ReplicaRestore, backup: str) -> None:
     """Create, when all rows are back, the tables that start by themselves."""
-    if part.late and not (await station.history()).did(LATE):
+    if (await station.history()).did(LATE):
+        return
+    if part.late:
         await _restore_schema(station, part.late, backup)
-        await station.note(Event.STEP, LATE)
+    await station.note(Event.STEP, LATE)
 
 
 @task(task_run_name="read-tables-{station.replica}", **HEALING)

@@ -280,9 +280,7 @@ def _resumed_row(history: tuple[Action, ...], command: Command) -> Action | None
     resumed = (
         action
         for action in reversed(history)
-        if action.resumed
-        and action.verb == command.verb
-        and action.name == command.name
+        if action.resumed and action.verb == command.verb and action.name == command.name
     )
     return next(resumed, None)
 

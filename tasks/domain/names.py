@@ -59,6 +59,10 @@ def probe_name(backup: str, number: int) -> str:
     return f"{backup}.probe{number}"
 
 
+def is_probe_of(backup: str, name: str) -> bool:
+    return re.fullmatch(rf"{re.escape(backup)}\.probe\d+", name) is not None
+
+
 def safety_name(operation_id: str) -> str:
     """Name the local copy that an overwriting restore takes before it drops anything."""
     return f"{_SAFETY_PREFIX}{operation_id}"

@@ -1,0 +1,21 @@
+"""Delete what an operation needed only for a while, also what an interrupted attempt left."""
+
+from prefect import task
+
+from tasks.clickhouse import commands
+from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.station import Station
+from tasks.domain.names import is_probe_of, manifest_name
+from tasks.fan_out import HEALING
+
+
+@task(task_run_name="clean-{station.replica}", **HEALING)
+async def delete_leftovers(station: Station, backup: str) -> None:
+    """Delete local copies of the backup and its manifest, and probes wherever they are.
+
+    A local copy pins merged-away parts, and a restarted sidecar would upload it again.
+    """
+    for row in (await read_listing(station.server)).rows:
+        local_copy = row.location == "local" and row.name in {backup, manifest_name(backup)}
+        if local_copy or is_probe_of(backup, row.name):
+            await station.sidecar.delete(commands.delete(row.location, row.name))
