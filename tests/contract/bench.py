@@ -174,8 +174,7 @@ class Bench:
     def restart_forgetting_remote(self) -> None:
         """Let the sidecar see what the test did in the bucket: the real one caches metadata."""
         self.kill()
-        for state in self.local_folder.glob("*/*.state2"):
-            state.unlink()
+        self._forget_transfers()
         for cache in (self.home / "tmp").glob(".clickhouse-backup-metadata.cache.*"):
             cache.unlink()
         self.sidecar.start()
@@ -187,22 +186,25 @@ class Bench:
 
     @contextmanager
     def sidecar_with(self, **environment: str) -> Iterator[None]:
-        """Run the sidecar with more in its environment for a while."""
+        """Run the sidecar with more in its environment for a while, resuming nothing."""
         usual = self.sidecar.program
         changed = replace(usual, environment=dict(usual.environment) | environment)
         self.sidecar.kill()
+        self._forget_transfers()
         self.sidecar.program = changed
         try:
             self.sidecar.start()
             yield
         finally:
             self.sidecar.kill()
+            self._forget_transfers()
             self.sidecar.program = usual
             self.sidecar.start()
 
     def clean(self) -> None:
         """Leave nothing behind: no backups, databases, functions, state files or history."""
         if not self.sidecar.alive:
+            self._forget_transfers()
             self.sidecar.start()
         for running in (row for row in self.rows() if row.running):
             self.submit(f"kill {shlex.quote(running['command'])}")
@@ -212,6 +214,10 @@ class Bench:
             self.sql(f"DROP DATABASE `{row['name']}` SYNC SETTINGS max_table_size_to_drop=0")
         for row in self.select("SELECT name FROM system.functions WHERE create_query != ''"):
             self.sql(f"DROP FUNCTION `{row['name']}`")
+
+    def _forget_transfers(self) -> None:
+        for state in self.local_folder.glob("*/*.state2"):
+            state.unlink()
 
     def _lines(self, statement: str) -> list[str]:
         text = self.sql(statement)

@@ -93,13 +93,13 @@ def test_a_sidecar_that_obeys_overrides_says_so(bench: Bench) -> None:
     assert "none" in bench.fail(PROBE)
 
 
-def test_a_sidecar_that_ignores_overrides_says_so(bench: Bench) -> None:
-    config = bench.home / "config.yml"
-    config.write_text(json.dumps(_everything_in_a_file(bench.sidecar.program.environment)))
+def test_a_sidecar_that_ignores_overrides_says_so(filled: Bench) -> None:
+    config = filled.home / "config.yml"
+    config.write_text(json.dumps(_everything_in_a_file(filled.sidecar.program.environment)))
     ignoring = {"CLICKHOUSE_BACKUP_CONFIG": str(config), "DOUBLE_IGNORE_OVERRIDES": "true"}
-    with bench.sidecar_with(**ignoring):
-        assert "'chops-nosuch' is not found on remote storage" in bench.fail(PROBE)
-        assert bench.rows()[-1]["command"] == PROBE
+    with filled.sidecar_with(**ignoring):
+        assert "'chops-nosuch' is not found on remote storage" in filled.fail(PROBE)
+        assert filled.rows()[-1]["command"] == PROBE
 
 
 def _everything_in_a_file(given: Mapping[str, str]) -> dict[str, dict[str, object]]:

@@ -36,13 +36,17 @@ def literal(text: str) -> str:
 
 
 class ClickHouse:
-    """One server. Every statement opens its own connection: a restart of the server is harmless."""
+    """One server. Every statement opens its own connection: a restart of the server is harmless.
+
+    What a server of its version has is asked once.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._host = settings.clickhouse_host
         self._port = settings.clickhouse_http_port
         self._data_dir = settings.data_dir
         pair = f"{settings.clickhouse_username}:{settings.clickhouse_password}"
+        self._facts: dict[str, str] = {}
         self._authorization = "Basic " + base64.b64encode(pair.encode()).decode()
 
     async def connect(self) -> None:
@@ -71,14 +75,17 @@ class ClickHouse:
         return (await self.run(f"{sql} FORMAT TabSeparatedRaw")).decode().rstrip("\n")
 
     async def version(self) -> tuple[int, ...]:
-        return tuple(int(number) for number in (await self.value("SELECT version()")).split("."))
+        return tuple(int(number) for number in (await self.version_text()).split("."))
+
+    async def version_text(self) -> str:
+        return await self._fact("SELECT version()")
 
     async def macros(self) -> dict[str, str]:
         found = await self.rows("SELECT macro, substitution FROM system.macros")
         return {row["macro"]: row["substitution"] for row in found}
 
     async def has_column(self, table: str, column: str) -> bool:
-        found = await self.value(
+        found = await self._fact(
             "SELECT count() FROM system.columns WHERE database = 'system'"
             f" AND table = {literal(table)} AND name = {literal(column)}"
         )
@@ -86,7 +93,12 @@ class ClickHouse:
 
     async def has_setting(self, name: str) -> bool:
         count = f"SELECT count() FROM system.settings WHERE name = {literal(name)}"
-        return await self.value(count) != "0"
+        return await self._fact(count) != "0"
+
+    async def _fact(self, sql: str) -> str:
+        if sql not in self._facts:
+            self._facts[sql] = await self.value(sql)
+        return self._facts[sql]
 
     async def disks(self) -> tuple[Disk, ...]:
         """List disks with parts as local files; an old server knows only its data directory."""

@@ -76,7 +76,7 @@ class _Creation:
             created=started + offset,
             disks={disk.name: str(disk.path) for disk in disks},
             disk_types={disk.name: disk.type for disk in disks},
-            clickhouse_version=await clickhouse.value("SELECT version()"),
+            clickhouse_version=await clickhouse.version_text(),
             data_size=sum(size for table in stored for size in table.size.values()),
             metadata_size=metadata_size,
             databases=await tables.databases(self.site, self.command.tables),

@@ -46,7 +46,7 @@ async def _attach_all(
     site: Site, metadata: BackupMetadata, restored: Sequence[RestoredTable]
 ) -> None:
     live = {table.name: table for table in await tables.all_tables(site.clickhouse)}
-    missing = [str(table.target) for table in restored if table.target not in live]
+    missing = [f"'{table.target}'" for table in restored if table.target not in live]
     if missing:
         raise CommandFailed(
             f"RestoreData: restoreData: {', '.join(missing)} is not created. Restore schema first"

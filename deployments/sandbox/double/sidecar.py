@@ -44,9 +44,14 @@ class Sidecar:
             size=self.settings.status_history_size,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: dict[Settings, ClickHouse] = {}
 
     async def site(self) -> Site:
-        return await Site.reach(self.settings)
+        return await self._reach(self.settings)
+
+    async def _reach(self, settings: Settings) -> Site:
+        server = self._servers.setdefault(settings, ClickHouse(settings))
+        return await Site.reach(settings, server)
 
     async def prepare(self) -> None:
         """Make the tables anew, at the start and at every reload."""
@@ -105,7 +110,7 @@ class Sidecar:
         command = parse(words)
         if "help" in command.switches or command.word == "list":
             return
-        site = await Site.reach(self._settings_for(command))
+        site = await self._reach(self._settings_for(command))
         await _WORK[command.word](site, command)
 
     async def clean(self, word: str) -> None:

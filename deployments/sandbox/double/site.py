@@ -21,9 +21,8 @@ class Site:
     steps: Steps
 
     @classmethod
-    async def reach(cls, settings: Settings) -> Self:
+    async def reach(cls, settings: Settings, clickhouse: ClickHouse) -> Self:
         """Wait, like the real server, as long as it takes the node to answer."""
-        clickhouse = ClickHouse(settings)
         await clickhouse.connect()
         steps = Steps(settings.knobs)
         return cls(
