@@ -25,10 +25,27 @@ UNKNOWN_TABLE, TABLE_EXISTS, UNKNOWN_DATABASE = 60, 57, 81
 _NOT_ALLOWED = frozenset({164, 192, 193, 194, 291, 392, 497, 516})
 _UNAVAILABLE = frozenset({159, 198, 202, 209, 210, 225, 241, 242, 425, 999, NO_ANSWER})
 _LOCKED = "another operation is currently running"
-_SECRET = re.compile(
-    r"(?i)\b([\w-]*(?:pass|password|secret|token|user|username|key))=[^&\s'\"]+|(//)[^/@\s]+@"
-)
+_QUOTED = r"(?:'(?:\\.|[^'\\])*(?:'|$)|\"(?:\\.|[^\"\\])*(?:\"|$))"
+_VALUE = rf"(?:{_QUOTED}|\\*['\"]?[^&\s'\"]+)"
+_WORD = "pass|passwd|password|secret|token"
+_NAME = f"{_WORD}|user|username|key|keyid|credential|signature|sig"
+_KEY = "(?:access|secret|clickhouse)[_-]?key"
+_DATABASES = r"s3\w*|gcs|oss|cosn|azure\w*|mysql|postgresql|mongodb|redis|remote\w*"
+_SECRETS = {
+    # https://name:word@host
+    r"//[^\s'\"?]{1,500}@": "//[hidden]@",
+    # ?user=name&pass=word, CLICKHOUSE_PASSWORD=word, X-Amz-Signature=word
+    rf"(?<![\w-])([\w-]{{0,60}}(?:{_NAME}))\s?=\s?{_VALUE}": r"\1=[hidden]",
+    # "password": "word", x-clickhouse-key: word
+    rf"(?<![\w-])([\w-]{{0,60}}(?:{_WORD}|{_KEY})\\?['\"]?)\s?:\s?{_VALUE}": r"\1: [hidden]",
+    r"\b(bearer|basic) [\w.~+/=-]{8,}": r"\1 [hidden]",
+    rf"\b(identified\b[^'\"]{{0,60}}){_QUOTED}": r"\1[hidden]",
+    # engines and table functions that take a password among their arguments
+    rf"\b({_DATABASES})\((?:{_QUOTED}|[^'\"()])*": r"\1([hidden]",
+}
+_HIDING = tuple((re.compile(found, re.IGNORECASE), shown) for found, shown in _SECRETS.items())
 _LONGEST_TEXT = 600
+_LONGEST_READ = 8000  # a secret cut in two is still hidden up to the cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,16 @@ class Refusal:
 
 
 def translated(error: Error, *, where: str) -> BackupError:
-    """Our error for a driver's error at the server `where`; chain it with `from`."""
+    """Our error for a driver's error at the server `where`; chain it with `from`.
+
+    The driver's error loses its credentials too: a traceback prints what is chained.
+    """
+    ours = _ours(error, where)
+    error.args = (told(str(error)),)
+    return ours
+
+
+def _ours(error: Error, where: str) -> BackupError:
     code = error.code
     text = told(str(error))
     if code is None:
@@ -57,8 +83,9 @@ def translated(error: Error, *, where: str) -> BackupError:
 
 def told(text: str) -> str:
     """Make a foreign text fit for a message: one line, no credentials, cut."""
-    flat = " ".join(text.split())
-    clean = _SECRET.sub(lambda m: f"{m[1]}=[hidden]" if m[1] else "//[hidden]@", flat)
+    clean = " ".join(text[:_LONGEST_READ].split())
+    for pattern, shown in _HIDING:
+        clean = pattern.sub(shown, clean)
     return clean if len(clean) <= _LONGEST_TEXT else f"{clean[:_LONGEST_TEXT]}..."
 
 
