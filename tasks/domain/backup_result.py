@@ -10,6 +10,7 @@ from tasks.domain.inspection import Sight
 from tasks.domain.journal import Event
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, Status
+from tasks.domain.requests import Scope
 from tasks.domain.topology import Topology
 
 
@@ -78,8 +79,8 @@ def backup_outcome(
         started=attempt.started,
         finished=finished,
         replicas=replicas,
-        notes=(*plan.notes, *_unknown_fingerprints(stored.records)),
-        next_steps=_next_steps(plan, attempt, status, committed=bool(stored.committed)),
+        notes=(*plan.notes, *_unknown_fingerprints(plan, stored.records)),
+        next_steps=_next_steps(plan, attempt, status, copies=len(stored.committed)),
         scope=plan.request.scope,
         manifest_written=len(stored.committed) == len(plan.replicas),
         skew_seconds=_skew(stored.records) if whole else None,
@@ -127,7 +128,9 @@ def _status(replicas: tuple[ReplicaOutcome, ...], *, any_uploaded: bool) -> Stat
     return Status.PARTIALLY_FAILED if any_uploaded else Status.FAILED
 
 
-def _unknown_fingerprints(records: Mapping[str, ReplicaRecord]) -> list[str]:
+def _unknown_fingerprints(plan: BackupPlan, records: Mapping[str, ReplicaRecord]) -> list[str]:
+    if plan.request.scope is Scope.SCHEMA:  # no rows were kept, so none are missed
+        return []
     return [
         f"{table.full_name} on {record.replica}: fingerprint could not be told, so a restore of it "
         "cannot be verified"
@@ -138,7 +141,7 @@ def _unknown_fingerprints(records: Mapping[str, ReplicaRecord]) -> list[str]:
 
 
 def _next_steps(
-    plan: BackupPlan, attempt: Attempt, status: Status, *, committed: bool
+    plan: BackupPlan, attempt: Attempt, status: Status, *, copies: int
 ) -> tuple[str, ...]:
     if status is Status.COMPLETED:
         return (f"Restore it with restore_cluster(backup={plan.backup_name!r}).",)
@@ -146,9 +149,11 @@ def _next_steps(
         f"Run backup_cluster again with operation_id={attempt.operation_id!r} and the same "
         "parameters: finished shards are skipped."
     )
-    if committed:
+    if copies == len(plan.replicas):
+        return ("The backup is whole and can be restored; only the cleaning up failed.", again)
+    if copies:
         return (
-            "The backup is whole and can be restored; copies of its manifest are missing.",
+            "The data is whole, but copies of its manifest are missing, and a restore wants all.",
             again,
         )
     return (
