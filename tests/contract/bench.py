@@ -164,6 +164,11 @@ class Bench:
     def wait_until_idle(self) -> None:
         self.wait(lambda: not any(row.running for row in self.rows()), "nothing is running")
 
+    def wait_until_resumed(self, command: str) -> None:
+        """Wait until the sidecar has, by itself, brought this command to a good end."""
+        self.wait(lambda: bool(self.rows(of=command)), f"{command} is resumed")
+        assert self.finished(command).outcome == "success"
+
     def kill(self) -> None:
         self.sidecar.kill()
 

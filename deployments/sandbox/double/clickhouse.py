@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from deployments.sandbox.double.errors import SqlFailed
 from deployments.sandbox.double.settings import Settings
+from deployments.sandbox.double.uninterrupted import uninterrupted
 
 _RECONNECT_SECONDS = 1.0
 _OK = 200
@@ -51,7 +52,7 @@ class ClickHouse:
 
     async def connect(self) -> None:
         """Try for ever, like the real server, and do not let it be interrupted."""
-        await asyncio.shield(asyncio.ensure_future(self._until_it_answers()))
+        await uninterrupted(self._until_it_answers())
 
     async def _until_it_answers(self) -> None:
         while True:

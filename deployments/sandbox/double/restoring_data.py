@@ -1,6 +1,5 @@
 """The data half of a restore: parts are linked into `detached` and attached, never compared."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from deployments.sandbox.double.restored import RestoredTable
 from deployments.sandbox.double.site import Site
 from deployments.sandbox.double.tables import sql_name
 from deployments.sandbox.double.transfer import Throttle
+from deployments.sandbox.double.uninterrupted import uninterrupted
 
 _WAITS_FOR_MUTATIONS = (19, 17)
 
@@ -39,7 +39,7 @@ async def attach_tables(
 
     Once begun it does not stop: a kill marks the row, and all parts are attached nevertheless.
     """
-    await asyncio.shield(asyncio.ensure_future(_attach_all(site, metadata, restored)))
+    await uninterrupted(_attach_all(site, metadata, restored))
 
 
 async def _attach_all(
