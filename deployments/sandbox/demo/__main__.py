@@ -39,6 +39,8 @@ def main() -> int:
     try:
         ending = _demonstrate(screen, keep=arguments.keep)
     except EXPECTED as error:
+        for note in getattr(error, "__notes__", ()):
+            screen.say(note)
         screen.verdict(f"demo: FAILED: {error}")
         return FAILED
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """Starting a flow run by its deployment, as the form in Prefect's UI does, and following it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 
 from deployments.registry import Deployment
-from tasks.reports import PROGRESS, SUMMARY
+from tasks.domain.outcomes import Outcome
+from tasks.reports import OUTCOME, PROGRESS
 
 POLL_SECONDS = 0.4
 DEADLINE = timedelta(minutes=5)
@@ -26,7 +27,12 @@ LOG_LINES = 20
 
 
 class RunFailed(Exception):
-    """The flow run did not complete; the text holds its last words."""
+    """The flow run did not complete. Its last words are notes of the error."""
+
+    def __init__(self, message: str, *, last_words: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        for line in last_words:
+            self.add_note(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +57,25 @@ async def run_deployment(
     """Return the headline of the run's own report. Raises RunFailed for any end but a good one."""
     found = await client.read_deployment_by_name(deployment.full_name)
     run = await client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
-    async with asyncio.timeout(DEADLINE.total_seconds()):
-        seen = await _look(client, run.id)
-        while not seen.over:
-            watch(seen)
-            await asyncio.sleep(POLL_SECONDS)
-            seen = await _look(client, run.id)
-    watch(seen)
+    try:
+        async with asyncio.timeout(DEADLINE.total_seconds()):
+            seen = await _follow(client, run.id, watch)
+    except TimeoutError as error:
+        message = f"{deployment.full_name} did not end within {DEADLINE}"
+        raise RunFailed(message) from error
     if seen.state.type is not StateType.COMPLETED:
         message = f"{deployment.full_name} ended {seen.state.name}: {seen.state.message}"
-        raise RunFailed("\n".join([message, *await _last_words(client, run.id)]))
-    return await _description(client, run.id, SUMMARY)
+        raise RunFailed(message, last_words=await _last_words(client, run.id))
+    return await _headline(client, run.id)
+
+
+async def _follow(client: PrefectClient, run: UUID, watch: Callable[[Sighting], None]) -> Sighting:
+    while True:
+        seen = await _look(client, run)
+        watch(seen)
+        if seen.over:
+            return seen
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _look(client: PrefectClient, run: UUID) -> Sighting:
@@ -77,9 +91,13 @@ async def _look(client: PrefectClient, run: UUID) -> Sighting:
     )
 
 
-async def _description(client: PrefectClient, run: UUID, key: str) -> str:
-    found = await client.read_artifacts(artifact_filter=_artifact(run, key), limit=1)
-    return (found[0].description or "") if found else "no report"
+async def _headline(client: PrefectClient, run: UUID) -> str:
+    found = await client.read_artifacts(artifact_filter=_artifact(run, OUTCOME), limit=1)
+    if not found:
+        message = f"flow run {run} completed without an outcome"
+        raise RunFailed(message)
+    document = str(found[0].data).removeprefix("```json").removesuffix("```")
+    return Outcome.model_validate_json(document).headline
 
 
 async def _last_words(client: PrefectClient, run: UUID) -> list[str]:
