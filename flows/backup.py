@@ -25,7 +25,7 @@ from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
 from tasks.domain.rerun import begun_as
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
-from tasks.locks import Beginning, operation_under_way
+from tasks.locks import Beginning, demand_free, operation_under_way
 from tasks.preflight import prove_overrides, prove_paths
 from tasks.reports import Progress, report_outcome, report_plan
 from tasks.runs import this_attempt
@@ -82,6 +82,7 @@ async def backup_cluster(
     attempt = this_attempt(installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
     async with open_cluster(found) as cluster:
+        await demand_free(cluster, attempt.operation_id)
         sight = await inspect_cluster(
             cluster, operation_id=attempt.operation_id, width=options.concurrency
         )

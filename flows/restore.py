@@ -18,7 +18,7 @@ from tasks.domain.restore_plan import RestorePlan, demand_listed, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
-from tasks.locks import Beginning, operation_under_way
+from tasks.locks import Beginning, demand_free, operation_under_way
 from tasks.preflight import prove_overrides
 from tasks.reports import Progress, report_outcome, report_plan
 from tasks.restore import (
@@ -88,6 +88,7 @@ async def restore_cluster(
     attempt = this_attempt(installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
     async with open_cluster(found) as cluster:
+        await demand_free(cluster, attempt.operation_id)
         sight = await inspect_cluster(
             cluster, operation_id=attempt.operation_id, width=options.concurrency
         )

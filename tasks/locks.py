@@ -12,7 +12,7 @@ from prefect import task
 from tasks.clickhouse.actions import Patience, read_actions
 from tasks.clickhouse.client import Cluster
 from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
-from tasks.clickhouse.lock import held_lock, read_holder, release_by_hand
+from tasks.clickhouse.lock import demand_unheld, held_lock, read_holder, release_by_hand
 from tasks.clickhouse.station import Station
 from tasks.domain.errors import ClusterBusy
 from tasks.domain.inspection import Sight
@@ -84,6 +84,14 @@ async def begin(station: Station, payload: str) -> None:
     """Write down that the operation begins here, before its first command."""
     await prepare_journal(station.server)
     await station.note(Event.STARTED, payload=payload)
+
+
+async def demand_free(cluster: Cluster, operation_id: str) -> None:
+    """Raise ClusterBusy naming the operation that holds the cluster.
+
+    Asked first: the sidecars that it keeps at work would look like trouble of their own.
+    """
+    await demand_unheld(cluster.lock_server, operation_id=operation_id)
 
 
 async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...]:

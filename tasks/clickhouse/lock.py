@@ -115,6 +115,13 @@ async def held_lock(
             await lock.release()
 
 
+async def demand_unheld(server: Server, *, operation_id: str) -> None:
+    """Raise ClusterBusy naming the holder, dead or alive, unless it is `operation_id` itself."""
+    holder = await read_holder(server)
+    if holder is not None and not holder.released and holder.operation_id != operation_id:
+        raise ClusterBusy(_refusal(holder))
+
+
 async def read_holder(server: Server) -> Holder | None:
     """Read who holds the newest generation, or held it last; None before the first."""
     generation = await _highest_generation(server)
@@ -215,17 +222,21 @@ async def _create(server: Server, holder: Holder) -> None:
 
 
 async def _read(server: Server, generation: int) -> Holder | None:
+    place = {"database": RESERVED_DATABASE, "table": f"lock_{generation}"}
     told = await server.value(
         "SELECT default_expression AS told FROM system.columns "
         "WHERE database = {database:String} AND table = {table:String} AND name = 'holder'",
-        {"database": RESERVED_DATABASE, "table": f"lock_{generation}"},
+        place,
     )
     if not told:
         return None
+    # a holder that died before its first renewal has been silent since it made the table
     rows = await server.rows(
         "SELECT countIf(event = 'released') > 0 AS released, count() AS renewals, "
-        "if(count() = 0, 0, toUInt32(now()) - toUInt32(max(at))) AS silent_seconds "
-        f"FROM {_name(generation)}"
+        "toUInt32(now()) - greatest(toUInt32(max(at)), (SELECT toUInt32(metadata_modification_time)"
+        " FROM system.tables WHERE database = {database:String} AND name = {table:String})) "
+        f"AS silent_seconds FROM {_name(generation)}",
+        place,
     )
     return Holder(
         generation=generation,
