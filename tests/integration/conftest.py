@@ -42,34 +42,34 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
 
 
 @pytest.fixture(scope="session")
-def clusters_of_flows(cluster_factory: ClusterFactory) -> Callable[[int, int], Cluster]:
+def benches(cluster_factory: ClusterFactory) -> Callable[[int, int], Bench]:
     """Clusters for tests of flows, one of each shape, started when first asked for."""
-    return cache(lambda shards, replicas: cluster_factory(shards=shards, replicas=replicas))
+
+    @cache
+    def started(shards: int, replicas: int) -> Bench:
+        bench = Bench(cluster_factory(shards=shards, replicas=replicas))
+        bench.tell_shards_apart()
+        return bench
+
+    return started
 
 
 @pytest.fixture
 def one_shard(
-    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+    benches: Callable[[int, int], Bench], prefect_server: PrefectServer
 ) -> Iterator[Bench]:
-    yield from clean_bench(clusters_of_flows(1, 1))
+    yield from benches(1, 1).cleaned()
 
 
 @pytest.fixture
 def three_shards(
-    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+    benches: Callable[[int, int], Bench], prefect_server: PrefectServer
 ) -> Iterator[Bench]:
-    yield from clean_bench(clusters_of_flows(3, 1))
+    yield from benches(3, 1).cleaned()
 
 
 @pytest.fixture
 def two_by_two(
-    clusters_of_flows: Callable[[int, int], Cluster], prefect_server: PrefectServer
+    benches: Callable[[int, int], Bench], prefect_server: PrefectServer
 ) -> Iterator[Bench]:
-    yield from clean_bench(clusters_of_flows(2, 2))
-
-
-def clean_bench(cluster: Cluster) -> Iterator[Bench]:
-    """Leave nothing for the next test, whatever this one did."""
-    bench = Bench(cluster)
-    yield bench
-    bench.clean()
+    yield from benches(2, 2).cleaned()
