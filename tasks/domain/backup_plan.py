@@ -129,14 +129,16 @@ def _begun_on(seen: Inspection, operation_id: str) -> bool:
 def _taken(name: str, sight: Sight, chosen: Sequence[Inspection], operation_id: str) -> list[str]:
     """Tell where the name is listed though this operation put nothing there.
 
-    A replica that is not chosen may list what its sibling uploaded into a path of the shard.
+    A replica that is not chosen may list what its sibling uploaded into a path of the shard, also
+    when it was away at that time and knows nothing of the operation.
     """
+    begun = {seen.shard for seen in sight.inspections if _begun_on(seen, operation_id)}
     return [
         f"{seen.place}: the name {name} is taken by a backup that this operation did not make here"
         for seen in sight.inspections
         if seen.listing.has(name)
         and not _begun_on(seen, operation_id)
-        and (seen in chosen or not seen.journal.of(operation_id).entries)
+        and (seen in chosen or seen.shard not in begun)
     ]
 
 
