@@ -1,0 +1,109 @@
+"""Journals: what ended, what was left open, what is ours, and who else is under way."""
+
+import pytest
+
+from tasks.domain.journal import Entry, Event, Journal, others_under_way
+from tests.builders import (
+    BACKUP,
+    OPERATION,
+    backup_request,
+    made,
+    make_entry,
+    make_journal,
+    make_table,
+    started,
+)
+
+INTENT, STEP = make_entry(Event.INTENT, "data"), make_entry(Event.STEP, "data")
+STARTED, FINISHED = make_entry(Event.STARTED), make_entry(Event.FINISHED)
+ANOTHER = make_entry(Event.STARTED, operation_id="op-2", at=5)
+
+
+@pytest.mark.parametrize(
+    ("entries", "left_open", "did"),
+    [
+        pytest.param([], False, False, id="nothing"),
+        pytest.param([INTENT], True, False, id="intent"),
+        pytest.param([INTENT, STEP], False, True, id="intent-and-end"),
+        pytest.param([INTENT, STEP, INTENT], True, True, id="begun-again"),
+        pytest.param([INTENT, STEP, INTENT, STEP], False, True, id="ended-again"),
+        pytest.param([INTENT, INTENT], True, False, id="two-intents"),
+        pytest.param([STEP], False, True, id="end-without-intent"),
+        pytest.param([make_entry(Event.INTENT, "drop")], False, False, id="another-step"),
+        pytest.param(
+            [INTENT, make_entry(Event.STEP, "drop")], True, False, id="end-of-another-step"
+        ),
+        pytest.param([INTENT, FINISHED], True, False, id="operation-ended"),
+    ],
+)
+def test_a_step_is_left_open_from_its_intent_to_its_end(
+    entries: list[Entry], *, left_open: bool, did: bool
+) -> None:
+    journal = make_journal(*entries)
+    assert (journal.left_open("data"), journal.did("data")) == (left_open, did)
+
+
+@pytest.mark.parametrize(
+    ("entries", "unfinished"),
+    [
+        pytest.param([], set(), id="nothing"),
+        pytest.param([STARTED], {OPERATION}, id="started"),
+        pytest.param([STARTED, FINISHED], set(), id="finished"),
+        pytest.param([STARTED, FINISHED, STARTED], {OPERATION}, id="started-again"),
+        pytest.param([STARTED, ANOTHER, FINISHED], {"op-2"}, id="only-one-finished"),
+        pytest.param([FINISHED], set(), id="end-without-start"),
+        pytest.param([STARTED, STEP], {OPERATION}, id="steps-are-no-end"),
+    ],
+)
+def test_an_operation_is_unfinished_until_its_end_is_written(
+    entries: list[Entry], unfinished: set[str]
+) -> None:
+    assert {entry.operation_id for entry in make_journal(*entries).unfinished()} == unfinished
+
+
+def test_the_last_entry_of_a_kind_counts() -> None:
+    older, newer = make_entry(payload="older"), make_entry(payload="newer")
+    assert make_journal(older, newer).last(Event.STEP) is newer
+
+
+def test_an_entry_about_another_subject_does_not_count() -> None:
+    assert make_journal(make_entry(Event.MANIFEST, "other")).last(Event.MANIFEST, BACKUP) is None
+
+
+def test_entries_of_other_operations_are_nobodys_history() -> None:
+    journal = make_journal(make_entry(operation_id="op-2", subject="data")).of(OPERATION)
+    assert not journal.did("data")
+
+
+def test_an_operation_id_that_begins_like_another_is_another() -> None:
+    assert make_journal(make_entry(operation_id="op-12")).of("op-1").entries == ()
+
+
+def test_the_newest_identity_of_a_table_counts() -> None:
+    older, newer = make_table(modified=1), make_table(modified=2)
+    journal = make_journal(made(older, make_table("b")), made(newer))
+    assert journal.identities() == {
+        "shop.orders": newer.identity,
+        "shop.b": make_table("b").identity,
+    }
+
+
+def test_the_name_of_the_backup_comes_from_the_start() -> None:
+    journal = make_journal(started(backup_request(), name="weekly"))
+    assert (journal.name_of(OPERATION), journal.name_of("op-2")) == ("weekly", None)
+
+
+def test_others_are_told_once_each_oldest_first() -> None:
+    """Weak point 22: nothing kept backups and restores apart."""
+    third = make_entry(Event.STARTED, operation_id="op-3", at=3)
+    journals = [make_journal(STARTED, ANOTHER), make_journal(ANOTHER, third), Journal(())]
+    found = others_under_way(journals, operation_id=OPERATION)
+    assert [entry.operation_id for entry in found] == ["op-3", "op-2"]
+
+
+def test_an_operation_is_not_in_its_own_way() -> None:
+    assert others_under_way([make_journal(STARTED)], operation_id=OPERATION) == ()
+
+
+def test_an_entry_without_payload_has_no_document() -> None:
+    assert make_entry().document() is None
