@@ -37,10 +37,7 @@ def test_the_smallest_inventory_has_plain_defaults() -> None:
 
 @given(labels, labels, st.integers(min_value=1, max_value=65535))
 def test_an_inventory_that_was_written_is_read_back(
-    installation: str,
-    shard: str,
-    secure: bool,
-    port: int,  # noqa: FBT001 - drawn
+    installation: str, shard: str, port: int
 ) -> None:
     replicas = [{"name": "a", "host": "h", "secure": True, "port": port}]
     inventory = Inventory.model_validate(
