@@ -97,6 +97,7 @@ def _replica_outcome(chosen: ReplicaPlan, stored: Stored) -> ReplicaOutcome:
         shard=chosen.shard,
         replica=name,
         done=name in stored.committed and error is None,
+        failed=error is not None,
         phase=_last_phase(name, stored),
         tables=len(chosen.tables),
         rows=_rows(record) if record else 0,

@@ -28,13 +28,17 @@ class Attempt:
 
 
 class ReplicaOutcome(BaseModel):
-    """What one replica did. `message` says what went wrong, or what is worth knowing."""
+    """What one replica did. `message` says what went wrong, or what is worth knowing.
+
+    Neither done nor failed: it went well here, and waits for others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     shard: str
     replica: str
     done: bool
+    failed: bool = False
     phase: str  # the last phase that ended well
     tables: int = 0
     rows: int = 0
@@ -87,7 +91,7 @@ class Outcome(BaseModel):
 
     @property
     def _first_failure(self) -> str:
-        failed = [replica for replica in self.replicas if not replica.done]
+        failed = [replica for replica in self.replicas if replica.failed]
         return f"shard {failed[0].shard}: {failed[0].message}" if failed else ""
 
 
