@@ -243,7 +243,7 @@ def add(bench: Bench, table: str, *, rows: int = 300) -> None:
     bench.sql(f"INSERT INTO {table} SELECT number, toString(number) FROM numbers({rows})")
 
 
-def fill_with_noise(bench: Bench, table: str, *, partitions: int = 4, kilobytes: int = 60) -> None:
+def fill_with_noise(bench: Bench, table: str, *, partitions: int = 4, kilobytes: int = 30) -> None:
     """Parts that no compression makes smaller, so that a limit of bytes per second bites."""
     bench.sql(f"CREATE DATABASE IF NOT EXISTS {_database(table)}")
     bench.sql(

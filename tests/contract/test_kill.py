@@ -126,3 +126,22 @@ def test_a_command_that_waits_for_its_server_stays_in_progress(created: Bench) -
         )
     assert created.last(command).outcome == CANCELLED
     created.kill()
+
+
+def test_a_watch_makes_a_backup_at_once_and_holds_the_lock_until_it_is_killed(
+    bench: Bench,
+) -> None:
+    fill(bench, "app.t")
+    row = 'watch --watch-interval="1h" --full-interval="24h" --tables="app.*"'
+    bench.submit("watch --watch-interval=1h --full-interval=24h --tables=app.* --unknown")
+    bench.wait(lambda: len(bench.backups("remote")) == 1, "the first backup is there")
+    (name,) = bench.backups("remote")
+    assert name.startswith("shard0-full-20")
+    bench.finished(f"create_remote {name}")
+    with pytest.raises(Refused) as refused:
+        bench.submit("create --tables=app.* b1")
+    assert refused.value.body["error"] == "another operation is currently running"
+    bench.submit(f"kill {shlex.quote(row)}")
+    assert bench.last(row).outcome == CANCELLED
+    assert bench.last(f"create_remote {name}")["operation_id"]
+    assert bench.backups("local") == {}

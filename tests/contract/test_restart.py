@@ -186,7 +186,7 @@ def _rows_of(bench: Bench) -> list[dict[str, str]]:
 
 
 def test_a_command_survives_the_death_of_its_server_while_it_uploads(created: Bench) -> None:
-    command = f"upload {SLOWLY} b1"
+    command = "upload --env=UPLOAD_MAX_BYTES_PER_SECOND=60000 b1"
     created.submit(command)
     created.wait(lambda: "b1" in created.backups("remote"), "the first object is there")
     created.node.kill()

@@ -116,7 +116,7 @@ def test_only_one_kind_of_base_can_be_named(bench: Bench) -> None:
 
 
 def test_an_upload_is_absent_then_broken_then_listed(bench: Bench) -> None:
-    fill_with_noise(bench, "app.t", kilobytes=90)
+    fill_with_noise(bench, "app.t", partitions=2, kilobytes=90)
     bench.succeed("create --tables=app.* b1")
     bench.submit(f"upload {SLOWLY} b1")
     assert bench.backups("remote") == {}

@@ -59,8 +59,8 @@ class History:
     def running(self, command: str) -> bool:
         return any(row.status == IN_PROGRESS and row.command == command for row in self._rows)
 
-    def start(self, command: str) -> Row:
-        row = Row(command, self.now())
+    def start(self, command: str, operation_id: str = "") -> Row:
+        row = Row(command, self.now(), operation_id=operation_id)
         self._rows.append(row)
         self._trim()
         return row

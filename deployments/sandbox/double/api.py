@@ -107,6 +107,9 @@ class Api:
         if word in _ASYNCHRONOUS:
             sidecar.begin(words, command)
             return "acknowledged"
+        if word == "watch":
+            sidecar.begin_watch(words)
+            return "acknowledged"
         if word == "delete":
             sidecar.refuse_if_busy()
             await sidecar.finish(command, sidecar.perform(words))

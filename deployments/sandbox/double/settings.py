@@ -142,8 +142,12 @@ class _Variables:
         return int(found)
 
     def seconds(self, name: str, default: str) -> float:
-        found = self.text(name, default)
-        if not _DURATION.fullmatch(found):
-            raise InvalidSettings(f"{name}: '{found}' is not a duration")
-        pieces = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", found)
-        return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in pieces)
+        return seconds_of(name, self.text(name, default))
+
+
+def seconds_of(name: str, duration: str) -> float:
+    """Read a duration such as 1h30m."""
+    if not _DURATION.fullmatch(duration):
+        raise InvalidSettings(f"{name}: '{duration}' is not a duration")
+    pieces = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", duration)
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in pieces)

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import time
 import traceback
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.sandbox.double import delete, resume
@@ -25,6 +27,7 @@ from deployments.sandbox.double.restore import restore
 from deployments.sandbox.double.settings import Settings
 from deployments.sandbox.double.site import Site
 from deployments.sandbox.double.upload import upload
+from deployments.sandbox.double.watch import Watch, too_many_errors
 
 LOCKED = "another operation is currently running"
 CLEANING: Mapping[str, Callable[[Site], None]] = {
@@ -105,6 +108,36 @@ class Sidecar:
             if row.status != "success":
                 return
             found.state_file.unlink()
+
+    def begin_watch(self, words: Sequence[str]) -> None:
+        """Start to make backups at intervals: a row of its own, and one for each backup."""
+        watch = Watch.of(words)
+        self.refuse_if_busy()
+        self._spawn(self.history.start(watch.line), self._watch(watch))
+
+    async def _watch(self, watch: Watch) -> None:
+        macros = await ClickHouse(self.settings).macros()
+        base, last_full = "", 0.0
+        while True:
+            started = time.monotonic()
+            full = not base or started - last_full >= watch.full_interval_seconds
+            name = watch.name("full" if full else "increment", macros)
+            await self._watch_once(watch, name, "" if full else base)
+            base, last_full = name, started if full else last_full
+            await asyncio.sleep(max(0.0, started + watch.interval_seconds - time.monotonic()))
+
+    async def _watch_once(self, watch: Watch, name: str, base: str) -> None:
+        row = self.history.start(f"create_remote {name}", str(uuid.uuid4()))
+        error: str | None = "context canceled"
+        try:
+            await self.perform(watch.create_remote(name, base))
+            await self.perform(("delete", "--force", "local", name))
+            error = None
+        except CommandFailed as reason:
+            error = str(reason)
+            raise too_many_errors(watch) from reason
+        finally:
+            self.history.stop(row, error)
 
     async def perform(self, words: Sequence[str]) -> None:
         command = parse(words)

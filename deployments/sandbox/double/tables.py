@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.sandbox.double.clickhouse import ClickHouse, literal, quoted
+from deployments.sandbox.double.errors import SqlFailed
 from deployments.sandbox.double.metadata import TableName
 from deployments.sandbox.double.patterns import matches_any, matches_for_create, names_database
 from deployments.sandbox.double.site import Site
@@ -133,7 +134,10 @@ async def databases(site: Site, pattern: str) -> tuple[dict[str, str], ...]:
 
 
 async def _database_query(clickhouse: ClickHouse, row: dict[str, Any]) -> str:
-    return await clickhouse.value(f"SHOW CREATE DATABASE {quoted(row['name'])}")
+    try:
+        return await clickhouse.value(f"SHOW CREATE DATABASE {quoted(row['name'])}")
+    except SqlFailed:  # old servers keep no statement for every database
+        return f"CREATE DATABASE {quoted(row['name'])} ENGINE = {row['engine']}"
 
 
 async def functions(clickhouse: ClickHouse) -> tuple[dict[str, str], ...]:
