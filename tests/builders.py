@@ -197,12 +197,17 @@ def make_table_record(table: Table | None = None, **fields: Any) -> TableRecord:
 
 
 def make_replica_record(
-    shard: int = 0, replica: int = 0, *, tables: Iterable[Table] | None = None, **fields: Any
+    shard: int = 0,
+    replica: int = 0,
+    *,
+    name: str | None = None,
+    tables: Iterable[Table] | None = None,
+    **fields: Any,
 ) -> ReplicaRecord:
     found = [make_table()] if tables is None else tables
     defaults: dict[str, Any] = {
         "shard": str(shard),
-        "replica": replica_name(shard, replica),
+        "replica": name or replica_name(shard, replica),
         "macros": {"shard": str(shard), "replica": str(replica)},
         "tables": tuple(make_table_record(table) for table in found),
         "frozen_from": NOW,
