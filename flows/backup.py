@@ -14,7 +14,7 @@ from tasks.backup import (
 )
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.discovery import find_inventory, inspect_cluster
-from tasks.domain.backup_plan import BackupPlan, alike_paths, plan_backup
+from tasks.domain.backup_plan import BackupPlan, doubtful_paths, plan_backup
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
 from tasks.domain.errors import OperationIncomplete
 from tasks.domain.inspection import Sight
@@ -130,8 +130,8 @@ async def _carried_out(
     async with operation_under_way(cluster, sight, beginning) as stations:
         fleet = Fleet(stations, width=options.concurrency, progress=progress)
         await fleet.demand("preflight", chosen, prove_overrides)
-        alike = alike_paths([sight.of(replica) for replica in chosen])
-        await prove_paths(fleet.stations, alike, name, width=options.concurrency)
+        doubtful = doubtful_paths([sight.of(replica) for replica in chosen])
+        await prove_paths(fleet.stations, doubtful, name, width=options.concurrency)
         stored = await _stored(fleet, plan)
         if stored.errors:
             return backup_outcome(plan, attempt, stored, finished=datetime.now(UTC))
@@ -149,18 +149,19 @@ async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:
         [chosen.replica for chosen in plan.replicas],
         lambda station: create_shard_backup(station, plan.of(station.replica), name, request),
     )
+    records = succeeded(frozen)
     uploaded = await fleet.phase(
         "upload",
-        succeeded(frozen),
-        lambda station: upload_shard_backup(station, plan.of(station.replica), name, limit),
+        records,
+        lambda station: upload_shard_backup(station, records[station.replica], name, limit),
     )
     confirmed = await fleet.phase(
         "confirm",
         succeeded(uploaded),
-        lambda station: confirm_shard_backup(station, plan.of(station.replica), name),
+        lambda station: confirm_shard_backup(station, records[station.replica], name),
     )
     return Stored(
-        records=succeeded(frozen),
+        records=records,
         sizes=succeeded(confirmed),
         errors=failed(frozen, uploaded, confirmed),
     )

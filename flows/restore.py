@@ -28,12 +28,14 @@ from tasks.restore import (
     download_shard_backup,
     drop_shard_tables,
     fetch_manifest,
+    note_plan,
     read_restored_tables,
+    settle_down,
     take_safety_copy,
 )
 from tasks.runs import this_attempt
 
-_STEPS_PER_REPLICA = 9
+_STEPS_PER_REPLICA = 11
 
 
 @flow(flow_run_name="restore-{installation}", persist_result=False)
@@ -108,7 +110,7 @@ async def _carried_out(
         operation_id=attempt.operation_id,
         request=request.without_options(),
     )
-    source = demand_listed(request.backup, sight)
+    demand_listed(request.backup, sight)
     beginning = Beginning(
         operation="restore",
         operation_id=attempt.operation_id,
@@ -121,14 +123,11 @@ async def _carried_out(
     progress = await Progress.of(steps, what=f"restore {request.backup}")
     async with operation_under_way(cluster, sight, beginning) as stations:
         fleet = Fleet(stations, width=request.options.concurrency, progress=progress)
-        await fleet.demand("preflight", replicas, prove_overrides)
-        manifest = await fetch_manifest(fleet.stations[source], request.backup)
-        plan = plan_restore(
-            request, manifest, cluster.topology, sight, operation_id=attempt.operation_id
-        )
+        plan = await _planned(request, fleet, cluster, attempt)
         await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
         if request.dry_run:
             return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
+        await fleet.demand("plan", replicas, lambda station: note_plan(station, plan.digest))
         restored = await _restored(fleet, plan)
     return restore_outcome(
         plan,
@@ -136,6 +135,22 @@ async def _carried_out(
         restored,
         finished=datetime.now(UTC),
         safety_copy=safety_name(attempt.operation_id),
+    )
+
+
+async def _planned(
+    request: RestoreRequest, fleet: Fleet, cluster: Cluster, attempt: Attempt
+) -> RestorePlan:
+    """Plan under the lock: what was seen before it may have changed."""
+    await fleet.demand("preflight", fleet.stations, prove_overrides)
+    await fleet.demand("settle", fleet.stations, settle_down)
+    sight = await inspect_cluster(
+        cluster, operation_id=attempt.operation_id, width=request.options.concurrency
+    )
+    source = fleet.stations[demand_listed(request.backup, sight)]
+    manifest = await fetch_manifest(source, request.backup)
+    return plan_restore(
+        request, manifest, cluster.topology, sight, operation_id=attempt.operation_id
     )
 
 
@@ -165,10 +180,11 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
 async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Restored:
     """Drop, create, attach; then look at what stands there."""
     name = plan.backup_name
+    overwrite = plan.request.overwrite
     dropped = await fleet.phase(
         "drop",
         prepared.phases,
-        lambda station: drop_shard_tables(station, plan.of(station.replica)),
+        lambda station: drop_shard_tables(station, plan.of(station.replica), overwrite=overwrite),
     )
     created = await fleet.phase(
         "schema",
@@ -198,7 +214,7 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
             **dict.fromkeys(succeeded(filled), "filled"),
             **dict.fromkeys(succeeded(tables), "restored"),
         },
-        seen=succeeded(filled),
+        rows=succeeded(filled),
         tables=succeeded(tables),
         errors=failed(dropped, created, filled, late, tables, cleaned),
     )

@@ -12,16 +12,19 @@ from tasks.clickhouse.station import Station
 from tasks.clickhouse.tables import read_functions, read_macros, read_tables
 from tasks.clickhouse.versions import read_sidecar_version, read_version
 from tasks.domain.backup_plan import ReplicaPlan
-from tasks.domain.errors import ActionFailed, ClusterUnavailable, StorageUnavailable
+from tasks.domain.errors import (
+    ActionFailed,
+    BackupUnusable,
+    ClusterUnavailable,
+    StorageUnavailable,
+)
 from tasks.domain.fingerprint import Fingerprint
-from tasks.domain.journal import Entry, Event
+from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.manifest import ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import BackupRequest
 from tasks.domain.tables import Table, TableClass
 from tasks.fan_out import HEALING
-
-_CREATE = "create"
 
 
 @task(task_run_name="create-{plan.shard}-{plan.replica}", **HEALING)
@@ -32,11 +35,8 @@ async def create_shard_backup(
     history = await station.history()
     recorded = history.last(Event.FINGERPRINT, backup)
     listing = await read_listing(station.server)
-    local, remote = listing.local(backup), listing.remote(backup)
-    if recorded and any(copy is not None and not copy.broken for copy in (local, remote)):
+    if recorded and listing.holds(backup):
         return ReplicaRecord.model_validate_json(recorded.payload)
-    if local is not None and local.broken:
-        await station.sidecar.delete(commands.delete("local", backup))
     intent = await _begin_freeze(station, backup)
     if plan.tables:
         await _freeze(station, plan, backup, request)
@@ -45,27 +45,38 @@ async def create_shard_backup(
     return record
 
 
-@task(task_run_name="upload-{plan.shard}-{plan.replica}", **HEALING)
+@task(task_run_name="upload-{record.shard}-{record.replica}", **HEALING)
 async def upload_shard_backup(
-    station: Station, plan: ReplicaPlan, backup: str, limit: int | None
+    station: Station, record: ReplicaRecord, backup: str, limit: int | None
 ) -> None:
-    """Bring the local copy to the remote storage; nothing where it already lies there whole."""
-    if not plan.tables:
+    """Bring the local copy to the remote storage; nothing where it already lies there whole.
+
+    What was frozen is uploaded, whatever stands on the server by now.
+    """
+    if not record.tables:
         return
-    command = commands.upload(backup, station.sidecar.token(), tables=plan.patterns, limit=limit)
+    command = commands.upload(backup, station.sidecar.token(), tables=record.patterns, limit=limit)
     await station.sidecar.settle(command, done=lambda: _is_remote(station, backup))
 
 
-@task(task_run_name="confirm-{plan.shard}-{plan.replica}", **HEALING)
-async def confirm_shard_backup(station: Station, plan: ReplicaPlan, backup: str) -> int:
-    """See the backup whole in the remote listing; return its size in bytes."""
-    if not plan.tables:
+@task(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
+async def confirm_shard_backup(station: Station, record: ReplicaRecord, backup: str) -> int:
+    """See the backup whole in the remote listing, part by part; return its size in bytes."""
+    if not record.tables:
         return 0
     found = (await read_listing(station.server)).remote(backup)
     if found is None or found.broken or found.size_bytes <= 0:
         what = "is not listed" if found is None else found.desc or "is empty"
         message = f"shard {station.shard}, replica {station.replica}: {backup} {what} remotely"
         raise StorageUnavailable(message)
+    kept = await read_frozen(station.server, backup, location="remote")
+    gaps = () if kept is None else record.gaps_in({t: len(names) for t, names in kept.items()})
+    if gaps:
+        message = (
+            f"shard {station.shard}, replica {station.replica}: the remote copy of {backup} lacks "
+            f"what was frozen: {', '.join(gaps)}"
+        )
+        raise BackupUnusable(message)
     return found.size_bytes
 
 
@@ -78,20 +89,26 @@ async def note_manifest(station: Station, backup: str, text: str) -> None:
 
 @task(task_run_name="manifest-{station.replica}", **HEALING)
 async def write_manifest(station: Station, backup: str, text: str) -> None:
-    """Store the manifest beside the backup; the first copy that is listed commits it."""
+    """Store the manifest beside the backup; the first copy that is listed commits it.
+
+    One that is listed already counts only if this operation wrote it: another one's, left behind
+    by somebody who deleted the data alone, would speak of other data.
+    """
     name = manifest_name(backup)
     found = (await read_listing(station.server)).remote(name)
-    if found is None or found.broken:
+    ours = (await station.history()).did(Step.MANIFEST)
+    if found is None or found.broken or not ours:
         await write_companion(station.sidecar, name, text)
+        await station.note(Event.STEP, Step.MANIFEST)
 
 
 async def _begin_freeze(station: Station, backup: str) -> Entry:
     """Write down when the freeze began; an earlier attempt may have done it, and it counts."""
-    earlier = (await station.history()).last(Event.INTENT, _CREATE)
+    earlier = (await station.history()).last(Event.INTENT, Step.CREATE)
     if earlier is not None and await _is_local(station, backup):
         return earlier
-    await station.note(Event.INTENT, _CREATE, datetime.now(UTC).isoformat())
-    begun = (await station.history()).last(Event.INTENT, _CREATE)
+    await station.note(Event.INTENT, Step.CREATE, datetime.now(UTC).isoformat())
+    begun = (await station.history()).last(Event.INTENT, Step.CREATE)
     if begun is None:
         message = f"{station.replica} does not show what was just written into its journal"
         raise ClusterUnavailable(message)
@@ -108,7 +125,11 @@ async def _freeze(station: Station, plan: ReplicaPlan, backup: str, request: Bac
     )
     token = station.sidecar.token()
     command = commands.create(backup, token, tables=plan.patterns, flags=flags)
-    await station.sidecar.settle(command, done=lambda: _is_local(station, backup))
+    await station.sidecar.settle(
+        command,
+        done=lambda: _is_local(station, backup),
+        prepare=lambda: _remove_broken(station, backup),
+    )
 
 
 async def _record(
@@ -122,7 +143,7 @@ async def _record(
         shard=plan.shard,
         replica=plan.replica,
         macros=await read_macros(server),
-        tables=tuple(_table_record(table, prints.get(table.full_name)) for table in kept),
+        tables=tuple(TableRecord.of(table, prints.get(table.full_name)) for table in kept),
         functions=await read_functions(server),
         frozen_from=datetime.fromisoformat(intent.payload),
         frozen_until=frozen_until,
@@ -144,13 +165,12 @@ async def _kept_tables(
     frozen = await read_frozen(station.server, backup)
     if frozen is None:
         return plan.tables
-    standing = {table.full_name for table in await read_tables(station.server)}
+    planned = {table.full_name: table for table in plan.tables}
+    standing = {table.full_name: table for table in await read_tables(station.server)}
     left_out = [
-        table.full_name
-        for table in plan.tables
-        if table.full_name not in frozen
-        and table.full_name in standing
-        and table.modified < begun_at
+        name
+        for name, table in planned.items()
+        if name not in frozen and name in standing and table.modified < begun_at
     ]
     if left_out:
         message = (
@@ -158,7 +178,8 @@ async def _kept_tables(
             f"{', '.join(left_out)}; mend its skip_tables, or name the tables to back up"
         )
         raise ActionFailed(message)
-    return tuple(table for table in plan.tables if table.full_name in frozen)
+    kept = {**planned, **standing}  # a definition as it stands after the freeze, if it does
+    return tuple(table for name, table in kept.items() if name in frozen)
 
 
 async def _fingerprints(
@@ -171,23 +192,16 @@ async def _fingerprints(
     return await read_fingerprints(station.server, backup, names) if names else {}
 
 
-def _table_record(table: Table, fingerprint: Fingerprint | None) -> TableRecord:
-    return TableRecord(
-        database=table.database,
-        name=table.name,
-        engine=table.engine,
-        definition=table.definition,
-        uuid=table.uuid,
-        rows=table.rows,
-        fingerprint=fingerprint,
-    )
+async def _remove_broken(station: Station, backup: str) -> None:
+    """Delete what an interrupted freeze left; asked only when none is under way."""
+    local = (await read_listing(station.server)).local(backup)
+    if local is not None and local.broken:
+        await station.sidecar.delete(commands.delete("local", backup))
 
 
 async def _is_local(station: Station, backup: str) -> bool:
-    found = (await read_listing(station.server)).local(backup)
-    return found is not None and not found.broken
+    return (await read_listing(station.server)).holds(backup, location="local")
 
 
 async def _is_remote(station: Station, backup: str) -> bool:
-    found = (await read_listing(station.server)).remote(backup)
-    return found is not None and not found.broken
+    return (await read_listing(station.server)).holds(backup, location="remote")

@@ -41,11 +41,13 @@ async def fan_out(calls: Iterable[Awaitable[T]], *, width: int) -> list[T | Back
             return await call
 
     results = await asyncio.gather(*(passed(call) for call in calls), return_exceptions=True)
-    kept: list[T | BackupError] = []
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, BackupError):
-            raise result
-        kept.append(result)
+    kept = [r for r in results if not isinstance(r, BaseException) or isinstance(r, BackupError)]
+    faults = [r for r in results if isinstance(r, BaseException) and not isinstance(r, BackupError)]
+    if faults:
+        for other in results:
+            if isinstance(other, BaseException) and other is not faults[0]:
+                faults[0].add_note(f"besides: {other!r}")
+        raise faults[0]
     return kept
 
 

@@ -5,7 +5,9 @@ from prefect import task
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.station import Station
+from tasks.clickhouse.tables import drop_database, read_database_engines
 from tasks.domain.names import is_probe_of, manifest_name
+from tasks.domain.tables import is_scratch_database
 from tasks.fan_out import HEALING
 
 
@@ -19,3 +21,6 @@ async def delete_leftovers(station: Station, backup: str) -> None:
         local_copy = row.location == "local" and row.name in {backup, manifest_name(backup)}
         if local_copy or is_probe_of(backup, row.name):
             await station.sidecar.delete(commands.delete(row.location, row.name))
+    for database in await read_database_engines(station.server):
+        if is_scratch_database(database):  # under the lock every one of them is a leftover
+            await drop_database(station.server, database)

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 
 from tasks.clickhouse.actions import Patience, read_actions
-from tasks.clickhouse.client import Cluster
+from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
 from tasks.clickhouse.lock import demand_unheld, held_lock, read_holder, release_by_hand
 from tasks.clickhouse.station import Station
@@ -18,7 +18,7 @@ from tasks.domain.errors import ClusterBusy
 from tasks.domain.inspection import Sight
 from tasks.domain.journal import Entry, Event, others_under_way
 from tasks.domain.requests import Options
-from tasks.fan_out import PLAIN, all_or_raise, fan_out
+from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ async def operation_under_way(
             yield stations
         finally:
             # where a replica is away, or still at work, the operation stays open: the truth
-            closing = fan_out((_close(station) for station in stations), width=width)
+            closing = fan_out((end(station) for station in stations), width=width)
             await asyncio.shield(asyncio.ensure_future(closing))
 
 
@@ -84,6 +84,17 @@ async def begin(station: Station, payload: str) -> None:
     """Write down that the operation begins here, before its first command."""
     await prepare_journal(station.server)
     await station.note(Event.STARTED, payload=payload)
+
+
+@task(task_run_name="end-{station.replica}", **HEALING)
+async def end(station: Station) -> None:
+    """Write down the end; not while an action still runs, nor when another one took over."""
+    await station.leash.check()
+    actions = await read_actions(station.server)
+    if any(action.running and action.belongs_to(station.operation_id) for action in actions):
+        return
+    if (await station.history()).unfinished():
+        await station.note(Event.FINISHED)
 
 
 async def demand_free(cluster: Cluster, operation_id: str) -> None:
@@ -107,6 +118,8 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
             f"is alive. A dead one is silent for {holder.lease_seconds} s."
         )
         raise ClusterBusy(message)
+    for server in cluster.servers:
+        await _demand_idle(server, operation_id)
     done = []
     if await release_by_hand(cluster.lock_server, operation_id=operation_id):
         done.append(f"released the lock on {cluster.lock_server.name}")
@@ -117,6 +130,16 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
             await scribe.append(Event.FINISHED, payload="cleared by hand")
             done.append(f"closed the operation on {server.name}")
     return tuple(done)
+
+
+async def _demand_idle(server: Server, operation_id: str) -> None:
+    for action in await read_actions(server):
+        if action.running and action.belongs_to(operation_id):
+            message = (
+                f"the sidecar of {server.name} still runs `{action.verb} {action.name}` for "
+                f"operation {operation_id}: wait until it has ended"
+            )
+            raise ClusterBusy(message)
 
 
 async def _demand_to_be_alone(stations: Sequence[Station], operation_id: str) -> None:
@@ -132,13 +155,3 @@ def _refusal(other: Entry) -> str:
         f"is at work or dead. Run it again with operation_id={other.operation_id} to finish it, or "
         f"give it up with `python -m flows unlock --operation-id {other.operation_id}`."
     )
-
-
-async def _close(station: Station) -> None:
-    """Write down the end; not while an action still runs, nor when another one took over."""
-    await station.leash.check()
-    actions = await read_actions(station.server)
-    if any(action.running and action.belongs_to(station.operation_id) for action in actions):
-        return
-    if (await station.history()).unfinished():
-        await station.note(Event.FINISHED)

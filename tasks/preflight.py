@@ -1,6 +1,5 @@
 """Ask the sidecars themselves, under the lock, what no listing can tell. Nothing is left behind."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from prefect import task
@@ -9,12 +8,12 @@ from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import delete_companion, write_companion
 from tasks.clickhouse.station import Station
-from tasks.domain.errors import ActionFailed, PreflightFailed
-from tasks.domain.journal import Event
+from tasks.clickhouse.tidy import tidied
+from tasks.domain.errors import ActionFailed, PreflightFailed, StorageUnavailable
+from tasks.domain.journal import Event, Step
 from tasks.domain.names import probe_name
 from tasks.fan_out import HEALING, all_or_raise, fan_out
 
-_STEP = "overrides obeyed"
 _NOBODY = "chops-nosuch"
 _OBEYS = 'shall not be "none"'
 
@@ -22,14 +21,14 @@ _OBEYS = 'shall not be "none"'
 @task(task_run_name="probe-{station.replica}", **HEALING)
 async def prove_overrides(station: Station) -> None:
     """Demand that the sidecar obeys `--env`: else its own retention would delete backups."""
-    if (await station.history()).did(_STEP):
+    if (await station.history()).did(Step.OVERRIDES):
         return
     command = commands.probe_overrides(_NOBODY, station.sidecar.token())
     try:
         await station.sidecar.perform(command)
     except ActionFailed as error:
         if _OBEYS in str(error):
-            await station.note(Event.STEP, _STEP)
+            await station.note(Event.STEP, Step.OVERRIDES)
             return
     message = (
         f"shard {station.shard}, replica {station.replica}: its sidecar ignores --env overrides "
@@ -39,23 +38,25 @@ async def prove_overrides(station: Station) -> None:
 
 
 async def prove_paths(
-    stations: Mapping[str, Station], groups: Sequence[Sequence[str]], backup: str, *, width: int
+    stations: Mapping[str, Station], doubtful: Sequence[str], backup: str, *, width: int
 ) -> None:
-    """Demand that replicas with equal listings do not share one remote path.
+    """Demand that replicas whose listings leave a doubt do not share one remote path.
 
     Each uploads a one-row companion of its own name; none may then list another one's.
     Raises PreflightFailed naming every pair that shares.
     """
-    members = [stations[replica] for group in groups for replica in group]
+    members = [stations[replica] for replica in doubtful]
     names = {station.replica: probe_name(backup, i) for i, station in enumerate(members)}
-    try:
+
+    async def remove_all() -> None:
+        gone = (remove_probe(station, names[station.replica]) for station in members)
+        all_or_raise(await fan_out(gone, width=width))
+
+    async with tidied(remove_all):
         written = (write_probe(station, names[station.replica]) for station in members)
         all_or_raise(await fan_out(written, width=width))
         shared = await fan_out((foreign_probes(s, names) for s in members), width=width)
         findings = [finding for found in all_or_raise(shared) for finding in found]
-    finally:
-        gone = (remove_probe(station, names[station.replica]) for station in members)
-        await asyncio.shield(asyncio.ensure_future(fan_out(gone, width=width)))
     if findings:
         message = (
             "remote paths are shared, so one backup would overwrite another: "
@@ -75,7 +76,7 @@ async def foreign_probes(station: Station, names: Mapping[str, str]) -> list[str
     listing = await read_listing(station.server)
     if listing.remote(names[station.replica]) is None:
         message = f"{station.replica} does not list what it uploaded: its storage is away"
-        raise PreflightFailed(message)
+        raise StorageUnavailable(message)
     return [
         f"{station.replica} and {other} share one"
         for other, name in names.items()

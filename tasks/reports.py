@@ -4,16 +4,20 @@ Keys are stable: `progress`, `replicas`, `plan`, `tables`, `summary` for people,
 machines. None of them holds a credential: they are made of outcomes and plans only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import (
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.exceptions import PrefectException
 
 from tasks.domain.outcomes import BackupOutcome, Outcome, ReplicaOutcome, RestoreOutcome
 
@@ -39,17 +43,37 @@ class Progress:
         """Say that `steps` more steps ended, the last ones in `phase`."""
         self._done = min(self._done + steps, self._steps)
         percent = 100.0 * self._done / self._steps
-        await aupdate_progress_artifact(self._artifact, round(percent, 1), description=phase)
+        async with best_effort(f"progress {percent:.1f} %, {phase}"):
+            await aupdate_progress_artifact(self._artifact, round(percent, 1), description=phase)
+
+
+@asynccontextmanager
+async def best_effort(what: str) -> AsyncIterator[None]:
+    """Let a Prefect server that is away cost a report, never the operation."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("not reported (%s): %s", error, what)
 
 
 async def report_plan(lines: Sequence[str], *, title: str) -> None:
     """Show what is about to be done."""
     text = "\n".join([f"# {title}", "", *(f"- {line}" for line in _worst(lines))])
-    await acreate_markdown_artifact(text, key=PLAN, description=title)
+    async with best_effort(title):
+        await acreate_markdown_artifact(text, key=PLAN, description=title)
 
 
 async def report_outcome(outcome: Outcome) -> None:
-    """Leave the table of replicas, the summary, and the outcome for machines."""
+    """Leave the outcome for machines, the table of replicas and the summary."""
+    async with best_effort(outcome.headline):
+        await _report_outcome(outcome)
+
+
+async def _report_outcome(outcome: Outcome) -> None:
+    document = outcome.model_dump_json()
+    await acreate_markdown_artifact(
+        f"```json\n{document}\n```", key=OUTCOME, description="The outcome, for machines"
+    )
     rows = [_replica_row(replica) for replica in outcome.replicas]
     worst_first = sorted(rows, key=lambda row: row["done"] == "yes")[:_LONGEST]
     await acreate_table_artifact(worst_first, key=REPLICAS, description="What each replica did")
@@ -58,10 +82,6 @@ async def report_outcome(outcome: Outcome) -> None:
             _comparison_rows(outcome), key=TABLES, description="Each table against its fingerprint"
         )
     await acreate_markdown_artifact(summary_of(outcome), key=SUMMARY)
-    document = outcome.model_dump_json()
-    await acreate_markdown_artifact(
-        f"```json\n{document}\n```", key=OUTCOME, description="The outcome, for machines"
-    )
 
 
 def summary_of(outcome: Outcome) -> str:

@@ -1,33 +1,55 @@
 """Tasks of a restore: each brings one replica one step further, and finds out first what is done.
 
-Rows are attached exactly once. The journal holds an intent before every step that destroys or
-attaches, and the identity of each table that this operation made; an attach whose fate is unknown
-is repaired by recreating what is provably our own, never by sending it again.
+What is still to be done is decided in `tasks.domain.restore_recovery`; rows are attached once.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 
 from prefect import task
+from pydantic import TypeAdapter
 
 from tasks.clickhouse import commands
+from tasks.clickhouse.commands import Command
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
-from tasks.clickhouse.parts import read_parts
+from tasks.clickhouse.parts import read_frozen, read_parts
 from tasks.clickhouse.station import Station
-from tasks.clickhouse.tables import drop_tables, read_tables
-from tasks.domain.errors import BackupUnusable, PreflightFailed, TargetChanged
+from tasks.clickhouse.tables import drop_table, read_tables
+from tasks.domain.errors import (
+    BackupUnusable,
+    PreflightFailed,
+    TargetChanged,
+    TransientError,
+)
 from tasks.domain.fingerprint import Part
-from tasks.domain.journal import Event, Journal
+from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import safety_name
-from tasks.domain.restore_plan import DOWNLOAD, ReplicaRestore
+from tasks.domain.outcomes import TableComparison
+from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_recovery import (
+    Need,
+    demand_creatable,
+    demand_only_backup_rows,
+    demand_own,
+    need_of,
+    tables_to_drop,
+)
+from tasks.domain.restore_result import rows_compared
 from tasks.domain.tables import Table, sidecar_patterns
 from tasks.fan_out import HEALING, PLAIN
 
-SAFETY, DROP, SCHEMA, DATA, LATE = "safety", "drop", "schema", "data", "late"
 _COLLECT_SECONDS = 2.0
+_COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
+
+
+@task(task_run_name="settle-{station.replica}", **HEALING)
+async def settle_down(station: Station) -> None:
+    """Wait for what an earlier attempt of this restore may have left running."""
+    await station.sidecar.settle_down()
 
 
 @task(task_run_name="manifest-{station.replica}", **HEALING)
@@ -41,24 +63,11 @@ async def fetch_manifest(station: Station, backup: str) -> Manifest:
     return manifest
 
 
-@task(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
-async def take_safety_copy(station: Station, part: ReplicaRestore) -> bool:
-    """Freeze what is about to be dropped into a local copy (hard links); False: nothing to save."""
-    history = await station.history()
-    if history.did(SAFETY) or history.did(DROP):
-        return history.did(SAFETY)
-    if not part.save:
-        return False
-    name = safety_name(station.operation_id)
-    command = commands.create(
-        name,
-        station.sidecar.token(),
-        tables=sidecar_patterns(part.save, whole_databases=False),
-        flags=commands.CreateFlags(),
-    )
-    await station.sidecar.settle(command, done=lambda: _is_whole_locally(station, name))
-    await station.note(Event.STEP, SAFETY)
-    return True
+@task(task_run_name="plan-{station.replica}", **HEALING)
+async def note_plan(station: Station, digest: str) -> None:
+    """Write down which plan was accepted: later attempts carry out the rest of this one."""
+    if not (await station.history()).did(Step.PLAN):
+        await station.note(Event.STEP, Step.PLAN, digest)
 
 
 @task(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
@@ -66,149 +75,204 @@ async def download_shard_backup(
     station: Station, part: ReplicaRestore, backup: str, limit: int | None
 ) -> None:
     """Bring the backup to this replica's disk: with rows where they go, else definitions only."""
-    history = await station.history()
-    if not (part.create or part.late) or _is_over(history):
+    journal = await station.history()
+    needed = (*part.create, *part.late)
+    if not needed or need_of(journal) is Need.NOTHING:
         return
-    if history.did(DOWNLOAD) and await _is_whole_locally(station, backup):
-        return
-    await _remove_leftover(station, backup, ours=history.left_open(DOWNLOAD))
-    await station.note(Event.INTENT, DOWNLOAD)
-    command = commands.download(
-        backup,
+    if not (journal.did(Step.DOWNLOAD) and await _is_whole_locally(station, backup)):
+        command = commands.download(
+            backup,
+            station.sidecar.token(),
+            tables=_patterns(needed),
+            schema_only=not part.fill,
+            limit=limit,
+        )
+        await _downloaded(station, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
+        await station.note(Event.STEP, Step.DOWNLOAD)
+    await _demand_all_there(station, part, backup)
+
+
+@task(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
+async def take_safety_copy(station: Station, part: ReplicaRestore) -> bool:
+    """Freeze what is about to be dropped into a local copy (hard links); False: nothing to save."""
+    journal = await station.history()
+    if journal.did(Step.SAFETY) or journal.did(Step.DROP):
+        return journal.did(Step.SAFETY)
+    planned = {table.full_name for table in part.drop}
+    save = [t for t in await read_tables(station.server) if t.full_name in planned and t.saveable]
+    if not save:
+        return False
+    name = safety_name(station.operation_id)
+    command = commands.create(
+        name,
         station.sidecar.token(),
-        tables=_patterns((*part.create, *part.late)),
-        schema_only=not part.fill,
-        limit=limit,
+        tables=sidecar_patterns(save, whole_databases=False),
+        flags=commands.CreateFlags(),
     )
-    await station.sidecar.settle(command, done=lambda: _is_whole_locally(station, backup))
-    await station.note(Event.STEP, DOWNLOAD)
+    await station.sidecar.settle(command, done=lambda: _is_whole_locally(station, name))
+    await _demand_saved(station, name, save)
+    await station.note(Event.STEP, Step.SAFETY)
+    return True
 
 
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
-async def drop_shard_tables(station: Station, part: ReplicaRestore) -> None:
+async def drop_shard_tables(station: Station, part: ReplicaRestore, *, overwrite: bool) -> None:
     """Drop what the backup replaces, having seen that it is still what was planned for."""
-    history = await station.history()
-    if _is_over(history) or (history.did(SCHEMA) and not history.left_open(DATA)):
+    journal = await station.history()
+    need = need_of(journal)
+    if not need.drops:
         return
-    standing = {table.full_name: table for table in await read_tables(station.server)}
-    doomed = _doomed(station, part, standing, history)
-    await station.leash.check()
-    await station.note(Event.INTENT, DROP)
-    await drop_tables(station.server, sorted(doomed, key=_views_first))
-    left = {table.full_name for table in await read_tables(station.server)}
-    still = sorted(_names(part) & left)
+    doomed = tables_to_drop(part, journal, await _standing(station), overwrite=overwrite)
+    if need is Need.REMAKE:
+        expected = {record.full_name: record.fingerprint for record in part.fill}
+        demand_only_backup_rows(expected, await read_parts(station.server, list(expected)))
+    await station.note(Event.INTENT, Step.DROP)
+    for table in doomed:
+        await station.leash.check()
+        await drop_table(station.server, table)
+    still = sorted({table.full_name for table in doomed} & set(await _standing(station)))
     if still:
         message = f"{station.replica}: {', '.join(still)} came back while they were dropped"
         raise TargetChanged(message)
-    await station.note(Event.STEP, DROP)
+    await station.note(Event.STEP, Step.DROP)
 
 
 @task(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
 async def create_shard_tables(station: Station, part: ReplicaRestore, backup: str) -> None:
     """Create the tables that do not start by themselves, and write down which ones are ours."""
-    history = await station.history()
-    if _is_over(history) or not part.create:
-        return
-    if history.did(SCHEMA) and not history.left_open(DATA):
-        await _demand_own(station, part.create, history)
-        return
-    await station.note(Event.INTENT, SCHEMA)
-    await _restore_schema(station, part.create, backup)
-    await station.note(Event.STEP, SCHEMA)
+    if part.create and need_of(await station.history()).drops:
+        await _create(station, part.create, backup, step=Step.SCHEMA)
 
 
 @task(task_run_name="data-{part.shard}-{part.replica}", **PLAIN)
 async def attach_shard_data(
     station: Station, part: ReplicaRestore, backup: str
-) -> dict[str, tuple[Part, ...]]:
-    """Attach the rows, once; return every part that was seen meanwhile, merged-away ones too.
+) -> tuple[TableComparison, ...]:
+    """Attach the rows, once, and compare them with their fingerprints.
 
     Not retried: an attach that may have run in part is repaired by the next attempt.
     """
-    history = await station.history()
+    journal = await station.history()
+    noted = journal.last(Event.STEP, Step.DATA)
+    if noted is not None and need_of(journal) in {Need.FINISH, Need.NOTHING}:
+        return _COMPARISONS.validate_json(noted.payload)
     names = [table.full_name for table in part.fill]
-    if not names or _is_over(history) or _is_done(history, DATA):
-        return await read_parts(station.server, names)
-    await _demand_own(station, part.fill, history)
-    await station.note(Event.INTENT, DATA)
-    command = commands.restore_data(backup, station.sidecar.token(), tables=_patterns(part.fill))
-    attaching = asyncio.create_task(station.sidecar.perform(command))
-    seen = await _collected(station, names, until=attaching)
-    await attaching
-    await station.note(Event.STEP, DATA)
-    return _merged(seen, await read_parts(station.server, names))
+    seen: dict[str, tuple[Part, ...]] = {}
+    if names:
+        demand_own(names, journal, await _standing(station))
+        await station.note(Event.INTENT, Step.DATA)
+        seen = await _attached(station, part, backup)
+    compared = rows_compared(part, seen)
+    await station.note(Event.STEP, Step.DATA, _COMPARISONS.dump_json(compared).decode())
+    return compared
 
 
 @task(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
 async def create_late_tables(station: Station, part: ReplicaRestore, backup: str) -> None:
     """Create, when all rows are back, the tables that start by themselves."""
-    if (await station.history()).did(LATE):
+    if (await station.history()).did(Step.LATE):
         return
     if part.late:
-        await _restore_schema(station, part.late, backup)
-    await station.note(Event.STEP, LATE)
+        await _create(station, part.late, backup, step=Step.LATE)
+    else:
+        await station.note(Event.STEP, Step.LATE)
 
 
 @task(task_run_name="read-tables-{station.replica}", **HEALING)
 async def read_restored_tables(station: Station) -> dict[str, Table]:
-    return {table.full_name: table for table in await read_tables(station.server)}
+    return await _standing(station)
 
 
-def _is_over(history: Journal) -> bool:
-    """Tell whether this replica's restore ended well in an earlier attempt."""
-    return history.did(LATE)
+async def _create(
+    station: Station, tables: Sequence[TableRecord], backup: str, *, step: Step
+) -> None:
+    """Let the sidecar create tables, see them there, and write down their identities.
 
+    A sidecar drops what stands under these names: looked at right before the command is sent.
+    """
+    names = [table.full_name for table in tables]
+    await station.note(Event.INTENT, step)
 
-def _is_done(history: Journal, step: str) -> bool:
-    return history.did(step) and not history.left_open(step)
+    async def guard() -> None:
+        demand_creatable(names, await station.history(), await _standing(station))
 
-
-def _doomed(
-    station: Station, part: ReplicaRestore, standing: dict[str, Table], history: Journal
-) -> list[Table]:
-    """List what to drop now. Raises TargetChanged for what is neither planned nor ours."""
-    dropped_before = history.did(DROP)  # what stands there since then was not planned for
-    planned = {} if dropped_before else {t.full_name: t.identity for t in part.drop}
-    made = history.identities()
-    doomed = []
-    for name in _names(part) | set(planned):
-        table = standing.get(name)
-        if table is None:
-            continue
-        known = table.identity in (planned.get(name), made.get(name))
-        # created by this operation's schema step, which ended before it could be written down
-        unfinished = history.left_open(SCHEMA) and not table.rows
-        if not known and not unfinished:
-            message = f"{name} on {station.replica} was made by somebody else during the restore"
-            raise TargetChanged(message)
-        doomed.append(table)
-    return doomed
-
-
-async def _demand_own(station: Station, tables: Sequence[TableRecord], history: Journal) -> None:
-    made = history.identities()
-    standing = {table.full_name: table for table in await read_tables(station.server)}
-    for record in tables:
-        table = standing.get(record.full_name)
-        if table is None or table.identity != made.get(record.full_name):
-            message = (
-                f"{record.full_name} on {station.replica} is not the table that this restore "
-                "made: somebody else dropped or recreated it"
-            )
-            raise TargetChanged(message)
-
-
-async def _restore_schema(station: Station, tables: Sequence[TableRecord], backup: str) -> None:
-    """Let the sidecar create tables, see them there, and write down their identities."""
     command = commands.restore_schema(backup, station.sidecar.token(), tables=_patterns(tables))
-    await station.sidecar.perform(command)
-    standing = {table.full_name: table for table in await read_tables(station.server)}
-    missing = [table.full_name for table in tables if table.full_name not in standing]
+    await station.sidecar.perform(command, guard=guard)
+    standing = await _standing(station)
+    missing = [name for name in names if name not in standing]
     if missing:
         message = f"{station.replica}: the sidecar did not create {', '.join(missing)}"
         raise BackupUnusable(message)
-    made = {table.full_name: standing[table.full_name].identity for table in tables}
+    made = {name: standing[name].identity for name in names}
     await station.note(Event.IDENTITY, payload=json.dumps(made))
+    await station.note(Event.STEP, step)
+
+
+async def _attached(
+    station: Station, part: ReplicaRestore, backup: str
+) -> dict[str, tuple[Part, ...]]:
+    """Attach, and look at the parts again and again meanwhile: merges make parts vanish."""
+    names = [table.full_name for table in part.fill]
+    command = commands.restore_data(backup, station.sidecar.token(), tables=_patterns(part.fill))
+    attaching = asyncio.create_task(station.sidecar.perform(command))
+    seen: dict[str, tuple[Part, ...]] = {}
+    try:
+        while not (await asyncio.wait({attaching}, timeout=_COLLECT_SECONDS))[0]:
+            with contextlib.suppress(TransientError):  # a look that fails loses no row
+                seen = _merged(seen, await read_parts(station.server, names))
+    finally:
+        if not attaching.done():
+            attaching.cancel()
+    await attaching
+    return _merged(seen, await read_parts(station.server, names))
+
+
+async def _downloaded(station: Station, command: Command, *, ours: Entry | None) -> None:
+    """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
+    trusted = ours is not None
+
+    async def done() -> bool:
+        return trusted and await _is_whole_locally(station, command.name)
+
+    async def prepare() -> None:
+        nonlocal trusted
+        await _remove_leftover(station, command.name, ours=trusted)
+        await station.note(Event.INTENT, Step.DOWNLOAD)
+        trusted = True
+
+    await station.sidecar.settle(command, done=done, prepare=prepare)
+
+
+async def _demand_all_there(station: Station, part: ReplicaRestore, backup: str) -> None:
+    """Demand that the local copy holds every table, and every part where rows are attached."""
+    frozen = await read_frozen(station.server, backup)
+    if frozen is None:
+        return
+    missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
+    missing += [
+        t.full_name
+        for t in part.fill
+        if t.fingerprint and len(frozen.get(t.full_name, ())) != len(t.fingerprint.parts)
+    ]
+    if missing:
+        message = (
+            f"shard {station.shard}, replica {station.replica}: what was downloaded of {backup} "
+            f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
+        )
+        raise BackupUnusable(message)
+
+
+async def _demand_saved(station: Station, name: str, save: Sequence[Table]) -> None:
+    frozen = await read_frozen(station.server, name)
+    if frozen is None:
+        return
+    missing = [table.full_name for table in save if table.full_name not in frozen]
+    if missing:
+        message = (
+            f"shard {station.shard}, replica {station.replica}: the sidecar left "
+            f"{', '.join(missing)} out of the safety copy; nothing was dropped"
+        )
+        raise PreflightFailed(message)
 
 
 async def _remove_leftover(station: Station, backup: str, *, ours: bool) -> None:
@@ -227,18 +291,6 @@ async def _remove_leftover(station: Station, backup: str, *, ours: bool) -> None
     await station.sidecar.delete(commands.delete("local", backup))
 
 
-async def _collected(
-    station: Station, tables: Sequence[str], *, until: asyncio.Task[None]
-) -> dict[str, tuple[Part, ...]]:
-    """Look at the parts again and again while rows are attached: merges make parts vanish."""
-    seen: dict[str, tuple[Part, ...]] = {}
-    while True:
-        done, _ = await asyncio.wait({until}, timeout=_COLLECT_SECONDS)
-        if done:
-            return seen
-        seen = _merged(seen, await read_parts(station.server, tables))
-
-
 def _merged(
     before: dict[str, tuple[Part, ...]], now: dict[str, tuple[Part, ...]]
 ) -> dict[str, tuple[Part, ...]]:
@@ -251,18 +303,13 @@ def _merged(
     return merged
 
 
+async def _standing(station: Station) -> dict[str, Table]:
+    return {table.full_name: table for table in await read_tables(station.server)}
+
+
 async def _is_whole_locally(station: Station, backup: str) -> bool:
-    found = (await read_listing(station.server)).local(backup)
-    return found is not None and not found.broken
+    return (await read_listing(station.server)).holds(backup, location="local")
 
 
 def _patterns(tables: Sequence[TableRecord]) -> tuple[str, ...]:
     return sidecar_patterns((table.as_table() for table in tables), whole_databases=False)
-
-
-def _names(part: ReplicaRestore) -> set[str]:
-    return {table.full_name for table in (*part.create, *part.late)}
-
-
-def _views_first(table: Table) -> tuple[bool, str]:
-    return (table.holds_rows, table.full_name)

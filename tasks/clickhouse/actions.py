@@ -40,6 +40,9 @@ _READ = (
 _DUPLICATE = "command is already running"
 
 
+Guard = Callable[[], Awaitable[None]]
+
+
 class Leash(Protocol):
     """What lets an operation act: asked before every command and while waiting."""
 
@@ -87,11 +90,18 @@ class Sidecar:
     def token(self) -> Token:
         return new_token(self.operation_id)
 
-    async def settle(self, command: Command, *, done: Callable[[], Awaitable[bool]]) -> None:
-        """Bring about what `command` is for: nothing if it is done, wait if it runs, else send.
+    async def settle(
+        self,
+        command: Command,
+        *,
+        done: Callable[[], Awaitable[bool]],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Bring about what `command` is for: wait if it runs, nothing if it is done, else send.
 
-        For verbs whose repetition is harmless (create, upload, download). Raises ActionFailed
-        with the sidecar's text, FateUnknown when its row vanished without a result.
+        For verbs whose repetition is harmless (create, upload, download). `prepare` clears the
+        way, and is called only when nothing runs. Raises ActionFailed with the sidecar's text,
+        FateUnknown when its row vanished without a result.
         """
         running = await self._running(command)
         if running is not None:  # an earlier attempt's, with another token, or a resumed one
@@ -99,6 +109,8 @@ class Sidecar:
         elif await done():
             return
         else:
+            if prepare is not None:
+                await prepare()
             await self.submit(command)
         ended = await self.wait(command)
         if ended is not None and _is_attached_elsewhere(ended):
@@ -109,26 +121,63 @@ class Sidecar:
         if ended is not None:
             self._demand_success(command, ended)
 
-    async def perform(self, command: Command) -> None:
+    async def settle_down(self) -> None:
+        """Wait until nothing that an earlier attempt of this operation sent is at work."""
+        poll = _Polling(self._patience.action_seconds, what=f"work on {self.server.name}")
+        while any(
+            action.running and action.belongs_to(self.operation_id)
+            for action in await read_actions(self.server)
+        ):
+            await self._leash.check()
+            await poll.pause()
+
+    async def perform(self, command: Command, *, guard: Guard | None = None) -> None:
         """Send `command` exactly once and wait for success; for what must not be repeated.
 
-        Raises ActionFailed, or FateUnknown when nobody can say whether it ran.
+        `guard` raises what forbids it; it is asked right before the command is sent. Raises
+        ActionFailed, or FateUnknown when nobody can say whether it ran.
         """
-        await self.submit(command)
+        await self.submit(command, guard=guard)
         ended = await self.wait(command)
         if ended is None:
             message = f"{self._what(command)} left no trace: it may have run in part"
             raise FateUnknown(message)
         self._demand_success(command, ended)
 
-    async def submit(self, command: Command) -> None:
+    async def submit(self, command: Command, *, guard: Guard | None = None) -> None:
         """Send behind a fence. A busy sidecar is waited for; ClusterBusy when patience ends."""
+        try:
+            await self._send(command, guard=guard)
+        except _ReplyLost as lost:
+            # the command may have been taken all the same: only its row can tell
+            if not await self._appeared(command, not_after=lost.not_after):
+                message = f"{self._what(command)} was not taken: {lost}"
+                raise ClusterUnavailable(message) from lost
+
+    async def delete(self, command: Command) -> None:
+        """Delete synchronously; a backup that is not there any more is what was wanted.
+
+        Raises FateUnknown when the reply was lost: deleting again is harmless.
+        """
+        try:
+            await self._send(command, timeout_seconds=SYNCHRONOUS_SECONDS)
+        except ActionFailed as error:
+            if "is not found" not in str(error):
+                raise
+        except _ReplyLost as lost:
+            message = f"{self._what(command)}: {lost}"
+            raise FateUnknown(message) from lost
+
+    async def _send(
+        self, command: Command, *, guard: Guard | None = None, timeout_seconds: int = 60
+    ) -> None:
         clock = asyncio.get_running_loop().time
         deadline, pause = clock() + self._patience.busy_seconds, _SHORTEST_POLL
         while True:
-            await self._leash.check()
+            if guard is not None:
+                await guard()
             try:
-                await self._insert(command)
+                await self._insert(command, timeout_seconds=timeout_seconds)
             except ClusterBusy:
                 if clock() + pause > deadline:
                     raise
@@ -136,16 +185,6 @@ class Sidecar:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_POLL)
-
-    async def delete(self, command: Command) -> None:
-        """Delete synchronously; a backup that is not there any more is what was wanted."""
-        await self._leash.check()
-        settings = {"http_receive_timeout": SYNCHRONOUS_SECONDS}
-        try:
-            await self._insert(command, settings=settings, timeout_seconds=SYNCHRONOUS_SECONDS)
-        except ActionFailed as error:
-            if "is not found" not in str(error):
-                raise
 
     async def wait(self, command: Command) -> Action | None:
         """Wait for the row of `command` to end; None when it vanished.
@@ -197,26 +236,20 @@ class Sidecar:
             await self._leash.check()
             await poll.pause()
 
-    async def _insert(
-        self,
-        command: Command,
-        *,
-        settings: dict[str, int] | None = None,
-        timeout_seconds: float = 60,
-    ) -> None:
-        fence = min(_FENCE_SECONDS, self._leash.remaining_seconds)
+    async def _insert(self, command: Command, *, timeout_seconds: int) -> None:
         now = await self.server.value("SELECT toUInt32(now()) AS now")
-        not_after = int(now + max(fence, 1))
-        parameters = {"cmd": command.text, "not_after": not_after}
+        await self._leash.check()
+        # inside the lease: whoever waits it out finds nothing of ours that may still begin
+        not_after = int(now) + int(min(_FENCE_SECONDS, self._leash.remaining_seconds))
         try:
             await self.server.execute(
-                _SUBMIT, parameters, settings=settings, timeout_seconds=timeout_seconds
+                _SUBMIT,
+                {"cmd": command.text, "not_after": not_after},
+                settings={"http_receive_timeout": timeout_seconds},
+                timeout_seconds=timeout_seconds,
             )
         except ClusterUnavailable as error:
-            # the reply is lost, the command perhaps not: only its row can tell
-            if not await self._appeared(command, not_after=not_after):
-                message = f"{self._what(command)} was not taken: {error}"
-                raise ClusterUnavailable(message) from error
+            raise _ReplyLost(str(error), not_after=not_after) from error
 
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""
@@ -240,8 +273,19 @@ class Sidecar:
     def _demand_success(self, command: Command, ended: Action) -> None:
         if ended.status is Status.SUCCESS:
             return
+        if ended.resumed:  # not what was sent: sending it again is the cure
+            message = f"{self._what(command)} was resumed without success: {told(ended.error)}"
+            raise FateUnknown(message)
         message = f"{self._what(command)} ended as {ended.status}: {told(ended.error)}"
         raise ActionFailed(message)
+
+
+class _ReplyLost(Exception):
+    """A command was sent and nobody answered. `not_after`: when it cannot begin any more."""
+
+    def __init__(self, message: str, *, not_after: int) -> None:
+        super().__init__(message)
+        self.not_after = not_after
 
 
 class _Polling:

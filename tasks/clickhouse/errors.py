@@ -22,7 +22,7 @@ REFUSED_BY_SIDECAR = 86  # RECEIVED_ERROR_FROM_REMOTE_IO_SERVER: the sidecar ans
 NO_ANSWER = 1000  # POCO_EXCEPTION: the sidecar's connection failed
 UNKNOWN_TABLE, TABLE_EXISTS, UNKNOWN_DATABASE = 60, 57, 81
 
-_NOT_ALLOWED = frozenset({164, 192, 193, 194, 291, 392, 497, 516})
+_NOT_ALLOWED = frozenset({164, 192, 193, 194, 291, 392, 491, 497, 516})
 _UNAVAILABLE = frozenset({159, 198, 202, 209, 210, 225, 241, 242, 425, 999, NO_ANSWER})
 _LOCKED = "another operation is currently running"
 _QUOTED = r"(?:'(?:\\.|[^'\\])*(?:'|$)|\"(?:\\.|[^\"\\])*(?:\"|$))"

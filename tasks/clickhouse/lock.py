@@ -12,13 +12,14 @@ import contextlib
 import json
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import TABLE_EXISTS
-from tasks.domain.errors import BackupError, ClusterBusy, LockLost, ServerError, TransientError
+from tasks.domain.errors import BackupError, ClusterBusy, LockLost, ServerError
 from tasks.domain.tables import RESERVED_DATABASE
 
 _TABLE = re.compile(r"lock_(\d+)")
@@ -50,24 +51,24 @@ class Lock:
     def __init__(self, server: Server, holder: Holder) -> None:
         self._server = server
         self.holder = holder
-        self._clock = asyncio.get_running_loop().time
-        self._renewed = self._clock()
+        self._renewed = _clock()
         self._lost = False
+        self._trouble: BackupError | None = None
 
     @property
     def remaining_seconds(self) -> float:
         """How long this holder may still act without another renewal."""
-        return max(0.0, self._renewed + self.holder.lease_seconds / 2 - self._clock())
+        return max(0.0, self._renewed + self.holder.lease_seconds / 2 - _clock())
 
     async def check(self) -> None:
         """Raise LockLost when another one may act by now."""
         if self._lost or self.remaining_seconds <= 0:
-            raise self._loss()
+            raise self._loss() from self._trouble
 
     async def renew(self) -> None:
         """Write that we are alive. Raises LockLost when too late, or a higher generation exists."""
         await self.check()
-        started = self._clock()
+        started = _clock()
         if await _highest_generation(self._server) != self.holder.generation:
             self._lost = True
             raise self._loss()
@@ -79,17 +80,21 @@ class Lock:
             f"operation {self.holder.operation_id} lost the lock of its cluster "
             f"(generation {self.holder.generation}): another one may act, so it stops"
         )
-        return LockLost(message)
+        return LockLost(f"{message} ({self._trouble})" if self._trouble else message)
 
     async def release(self) -> None:
         await _write(self._server, self.holder.generation, "released")
 
     async def keep_renewing(self) -> None:
-        """Renew until cancelled or lost; a renewal that fails is tried again until too late."""
+        """Renew until cancelled or lost; what fails is tried again until it is too late."""
         while True:
             await asyncio.sleep(self.holder.lease_seconds / 2 / _RENEWALS_PER_LEASE)
-            with contextlib.suppress(TransientError):
+            try:
                 await self.renew()
+            except LockLost:
+                return
+            except BackupError as error:
+                self._trouble = error
 
 
 @asynccontextmanager
@@ -171,9 +176,8 @@ async def _acquire(
 
 
 async def _wait_out(server: Server, holder: Holder) -> None:
-    clock = asyncio.get_running_loop().time
-    since, seen = clock(), holder
-    while clock() - since <= holder.lease_seconds:
+    since, seen = _clock(), holder
+    while _clock() - since <= holder.lease_seconds:
         await asyncio.sleep(holder.lease_seconds / 2 / _RENEWALS_PER_LEASE)
         now = await read_holder(server)
         if now is None or now.released:
@@ -255,6 +259,11 @@ async def _forget_before(server: Server, generation: int) -> None:
     """Drop generations that nobody can take any more: the newest one always stays."""
     for old in range(max(1, generation - 3), generation - 1):
         await server.execute(f"DROP TABLE IF EXISTS {_name(old)}")
+
+
+def _clock() -> float:
+    """Read a clock that goes on while the machine sleeps: a woken holder must not act on."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _name(generation: int) -> str:

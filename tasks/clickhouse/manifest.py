@@ -9,10 +9,11 @@ from tasks.clickhouse.actions import Sidecar
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.tables import create_database, drop_database, identifier
+from tasks.clickhouse.tidy import tidied
 from tasks.domain.errors import BackupUnusable
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
-from tasks.domain.tables import RESERVED_DATABASE
+from tasks.domain.tables import RESERVED_DATABASE, scratch_database
 
 _PATTERN = (f"{RESERVED_DATABASE}.manifest",)
 _ENGINE = "(manifest String) ENGINE = MergeTree ORDER BY tuple()"
@@ -24,56 +25,60 @@ async def write_companion(sidecar: Sidecar, name: str, text: str) -> None:
     An upload onto an existing name would keep the old content, so the old one is deleted first.
     """
     server = sidecar.server
-    await _drop_companion(sidecar, name)
-    await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")
-    await server.execute(f"CREATE TABLE {_PATTERN[0]} {_ENGINE}")
-    await server.insert_row(_PATTERN[0], {"manifest": text})
-    try:
+    await delete_companion(sidecar, name)
+    await _drop_table(server)
+    async with tidied(lambda: _drop_table(server)):
+        await server.execute(f"CREATE TABLE {_PATTERN[0]} {_ENGINE}")
+        await server.insert_row(_PATTERN[0], {"manifest": text})
         flags = commands.CreateFlags()
         await sidecar.perform(commands.create(name, sidecar.token(), tables=_PATTERN, flags=flags))
         await sidecar.perform(commands.upload(name, sidecar.token(), tables=_PATTERN, limit=None))
-    finally:
-        await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")
     await sidecar.delete(commands.delete("local", name))
 
 
 async def delete_companion(sidecar: Sidecar, name: str) -> None:
-    await _drop_companion(sidecar, name)
+    """Delete what has the name, local and remote."""
+    listing = await read_listing(sidecar.server)
+    for where, found in (("local", listing.local(name)), ("remote", listing.remote(name))):
+        if found is not None:
+            await sidecar.delete(commands.delete(where, name))
 
 
 async def read_manifest(sidecar: Sidecar, backup: str) -> Manifest:
     """Fetch and parse the manifest of `backup`. Raises BackupUnusable when it cannot be read."""
     name, server = manifest_name(backup), sidecar.server
-    scratch = f"{RESERVED_DATABASE}_{sidecar.token().attempt}"
+    scratch = scratch_database(sidecar.token().attempt)
     if (await read_listing(server)).local(name) is not None:
         await sidecar.delete(commands.delete("local", name))
-    try:
-        await sidecar.perform(
-            commands.download(name, sidecar.token(), tables=_PATTERN, schema_only=False, limit=None)
-        )
-        await create_database(server, scratch)
-        await server.execute(f"CREATE TABLE {identifier(scratch)}.manifest {_ENGINE}")
-        mapping = (RESERVED_DATABASE, scratch)
-        await sidecar.perform(
-            commands.restore_data(name, sidecar.token(), tables=_PATTERN, database_mapping=mapping)
-        )
-        text = await _only_row(server, scratch, backup)
-    finally:
-        await drop_database(server, scratch)
-        await sidecar.delete(commands.delete("local", name))
-    return Manifest.from_text(text, origin=backup)
+    async with (
+        tidied(lambda: sidecar.delete(commands.delete("local", name))),
+        tidied(lambda: drop_database(server, scratch)),
+    ):
+        text = await _fetched(sidecar, name, scratch)
+    manifest = Manifest.from_text(text, origin=backup)
+    if manifest.backup_name != backup:
+        message = f"the manifest of {backup} is that of another backup, {manifest.backup_name}"
+        raise BackupUnusable(message)
+    return manifest
 
 
-async def _only_row(server: Server, scratch: str, backup: str) -> str:
+async def _fetched(sidecar: Sidecar, name: str, scratch: str) -> str:
+    server = sidecar.server
+    await sidecar.perform(
+        commands.download(name, sidecar.token(), tables=_PATTERN, schema_only=False, limit=None)
+    )
+    await create_database(server, scratch)
+    await server.execute(f"CREATE TABLE {identifier(scratch)}.manifest {_ENGINE}")
+    mapping = (RESERVED_DATABASE, scratch)
+    await sidecar.perform(
+        commands.restore_data(name, sidecar.token(), tables=_PATTERN, database_mapping=mapping)
+    )
     rows = await server.rows(f"SELECT manifest FROM {identifier(scratch)}.manifest")
     if len(rows) != 1:
-        message = f"the manifest of {backup} is corrupt: it holds {len(rows)} rows instead of one"
+        message = f"{name} is corrupt: it holds {len(rows)} rows instead of one"
         raise BackupUnusable(message)
     return str(rows[0]["manifest"])
 
 
-async def _drop_companion(sidecar: Sidecar, name: str) -> None:
-    listing = await read_listing(sidecar.server)
-    for where, found in (("local", listing.local(name)), ("remote", listing.remote(name))):
-        if found is not None:
-            await sidecar.delete(commands.delete(where, name))
+async def _drop_table(server: Server) -> None:
+    await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")

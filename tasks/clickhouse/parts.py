@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from tasks.clickhouse.actions import READ_ONCE
 from tasks.clickhouse.client import Server
-from tasks.domain.errors import ClusterUnavailable, NotAllowed, ServerError
+from tasks.domain.errors import ClusterUnavailable, NotAllowed
 from tasks.domain.fingerprint import Fingerprint, Part
 
 _ADDRESS = re.compile(r"URL\(\\?'([^'\\]+)/backup/actions([^'\\]*)\\?'")
 _SHAPE = (
-    "database String, table String, parts UInt64, total_bytes UInt64, "
+    "database String, table String, parts Nullable(UInt64), "
     "parts_list Array(Tuple(name String, partition_id String))"
 )
 _FROZEN = (
-    "SELECT database, table, arrayMap(part -> part.1, parts_list) AS names "
+    "SELECT database, table, parts, arrayMap(part -> part.1, parts_list) AS names "
     "FROM url({address:String}, 'JSONEachRow', {shape:String})"
 )
 _PARTS = (
@@ -30,17 +30,17 @@ _PARTS = (
 _READ_SECONDS = 600.0
 
 
-async def read_frozen(server: Server, backup: str) -> dict[str, frozenset[str]] | None:
-    """Read which parts the local copy `backup` froze: table -> part names.
+async def read_frozen(
+    server: Server, backup: str, *, location: str = "local"
+) -> dict[str, frozenset[str]] | None:
+    """Read which parts the copy `backup` holds, locally or remotely: table -> part names.
 
-    None where the server may not ask (no grant for url()): then nobody can tell.
+    None where nobody can tell: the server may not ask (no right to use url()), or the sidecar is
+    so old that it answers with the tables of the server instead.
     """
-    address = await _rest_address(server)
-    if address is None:
-        return None
-    base, query = address
+    base, query = await _rest_address(server)
     separator = "&" if query else "?"
-    url = f"{base}/backup/tables{query}{separator}local_backup={backup}&list_parts=1"
+    url = f"{base}/backup/tables{query}{separator}{location}_backup={backup}&list_parts=1"
     try:
         rows = await server.rows(
             _FROZEN,
@@ -48,7 +48,9 @@ async def read_frozen(server: Server, backup: str) -> dict[str, frozenset[str]] 
             settings=READ_ONCE,
             timeout_seconds=_READ_SECONDS,
         )
-    except (NotAllowed, ServerError):
+    except NotAllowed:
+        return None
+    if any(row["parts"] is None for row in rows):
         return None
     return {f"{row['database']}.{row['table']}": frozenset(row["names"]) for row in rows}
 
@@ -92,7 +94,7 @@ def _fingerprint(
     return Fingerprint.of(known) if len(known) == len(names) else None
 
 
-async def _rest_address(server: Server) -> tuple[str, str] | None:
+async def _rest_address(server: Server) -> tuple[str, str]:
     engine = await server.value(
         "SELECT engine_full FROM system.tables "
         "WHERE database = 'system' AND name = 'backup_actions'"

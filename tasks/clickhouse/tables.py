@@ -1,7 +1,5 @@
 """Tables and databases of one server: read them, drop them, see that they are gone."""
 
-from collections.abc import Iterable
-
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import UNKNOWN_DATABASE
 from tasks.domain.errors import ServerError
@@ -13,7 +11,7 @@ _READ = (
     "total_rows AS rows, total_bytes AS size_bytes FROM system.tables "
     "WHERE is_temporary = 0 AND database NOT IN {system:Array(String)} ORDER BY database, name"
 )
-_COUNT_SECONDS = 600.0
+_DROP_SECONDS = 600.0
 
 
 async def read_tables(server: Server) -> tuple[Table, ...]:
@@ -66,22 +64,13 @@ async def read_tables_on_disks(server: Server, disks: frozenset[str]) -> tuple[s
     return tuple(row["name"] for row in rows)
 
 
-async def count_rows(server: Server, table: Table) -> int:
-    """Count what an engine does not keep count of, by reading it."""
-    found = await server.rows(
-        f"SELECT count() AS rows FROM {quoted(table)}", timeout_seconds=_COUNT_SECONDS
+async def drop_table(server: Server, table: Table) -> None:
+    """Drop a table and wait until it is gone, whatever its size."""
+    kind = "DICTIONARY" if table.engine == "Dictionary" else "TABLE"
+    await server.execute(
+        f"DROP {kind} IF EXISTS {quoted(table)} SYNC SETTINGS max_table_size_to_drop = 0",
+        timeout_seconds=_DROP_SECONDS,
     )
-    return int(found[0]["rows"])
-
-
-async def drop_tables(server: Server, tables: Iterable[Table]) -> None:
-    """Drop each and wait until it is gone, whatever its size."""
-    for table in tables:
-        kind = "DICTIONARY" if table.engine == "Dictionary" else "TABLE"
-        await server.execute(
-            f"DROP {kind} IF EXISTS {quoted(table)} SYNC SETTINGS max_table_size_to_drop = 0",
-            timeout_seconds=_COUNT_SECONDS,
-        )
 
 
 async def create_database(server: Server, name: str) -> None:

@@ -1,12 +1,12 @@
 """The plan of a backup: which replica of each shard stores which tables, and why that one."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Inspection, Sight, unfit
 from tasks.domain.journal import Event
+from tasks.domain.names import is_companion, manifest_name
 from tasks.domain.requests import BackupRequest, ReplicaSelection
 from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
 from tasks.domain.topology import Shard, Topology
@@ -75,12 +75,24 @@ def plan_backup(
     )
 
 
-def alike_paths(inspections: Sequence[Inspection]) -> tuple[tuple[str, ...], ...]:
-    """Group replicas whose remote listings are equal: they may share one path, empty ones too."""
-    groups: dict[frozenset[object], list[str]] = defaultdict(list)
-    for seen in inspections:
-        groups[frozenset(seen.listing.remote_rows)].append(seen.replica)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
+    """Find replicas that may share a remote path: listings that meet, or that prove nothing.
+
+    Two listings of one path may differ (an upload ended between two looks, the store answered in
+    part), so a single common row is enough. An empty listing meets every other one.
+    """
+    rows = {
+        seen.replica: {row for row in seen.listing.remote_rows if not is_companion(row.name)}
+        for seen in inspections
+    }
+    return tuple(
+        replica
+        for replica, own in rows.items()
+        if any(
+            other != replica and (not own or not others or own & others)
+            for other, others in rows.items()
+        )
+    )
 
 
 def _choose(
@@ -136,7 +148,7 @@ def _taken(name: str, sight: Sight, chosen: Sequence[Inspection], operation_id: 
     return [
         f"{seen.place}: the name {name} is taken by a backup that this operation did not make here"
         for seen in sight.inspections
-        if seen.listing.has(name)
+        if (seen.listing.has(name) or seen.listing.has(manifest_name(name)))
         and not _begun_on(seen, operation_id)
         and (seen in chosen or seen.shard not in begun)
     ]

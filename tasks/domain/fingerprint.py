@@ -33,6 +33,13 @@ class Part:
     hash: str
     active: bool = True
 
+    @property
+    def of_one_block(self) -> bool:
+        """Tell a part that was inserted or attached from one that was merged of several."""
+        # partition_minblock_maxblock_level[_mutation]; partition ids hold no underscore
+        fields = self.name.split("_")
+        return len(fields) > 3 and fields[1] == fields[2]  # noqa: PLR2004
+
     def vanished(self) -> "Part":
         """Say that a later look did not find this part active any more."""
         return replace(self, active=False)
@@ -67,6 +74,18 @@ class Fingerprint(BaseModel):
     @property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts)
+
+    def foreign_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
+        """Find parts that were neither frozen nor merged from others: somebody inserted them."""
+        wanted = Counter(self.parts)
+        found = []
+        for part in parts:
+            frozen = FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash)
+            if wanted[frozen] > 0:
+                wanted[frozen] -= 1
+            elif part.of_one_block:
+                found.append(part)
+        return tuple(found)
 
     @property
     def digest(self) -> str:
@@ -126,16 +145,14 @@ def _verdict(
         return Verdict.FAILED
     if not missing:
         return Verdict.PASSED
-    # a merged part may hide frozen parts that were purged before they were seen
-    merged = any(part.active and not _is_level_zero(part.name) for part in parts)
-    enough = sum(part.rows for part in parts if part.active) > 0
-    return Verdict.UNKNOWN if merged and enough and expected.parts else Verdict.FAILED
-
-
-def _is_level_zero(part_name: str) -> bool:
-    # partition_minblock_maxblock_level[_mutation]; partition ids hold no underscore
-    fields = part_name.split("_")
-    return len(fields) > 3 and fields[1] == fields[2]  # noqa: PLR2004
+    # an active part that was not frozen may be a merge of frozen ones, purged before they were seen
+    wanted = set(expected.parts)
+    strange = any(
+        part.active
+        and FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash) not in wanted
+        for part in parts
+    )
+    return Verdict.UNKNOWN if strange else Verdict.FAILED
 
 
 def _order(part: FrozenPart) -> tuple[str, int, str]:

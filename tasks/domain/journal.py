@@ -23,6 +23,21 @@ class Event(StrEnum):
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
 
 
+class Step(StrEnum):
+    """What an intent or a step is about; stored, so never renamed."""
+
+    OVERRIDES = "overrides obeyed"
+    CREATE = "create"
+    MANIFEST = "manifest"
+    PLAN = "plan"
+    SAFETY = "safety"
+    DOWNLOAD = "download"
+    DROP = "drop"
+    SCHEMA = "schema"
+    DATA = "data"
+    LATE = "late"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One row. `at` is the server's own clock, seconds since 1970."""

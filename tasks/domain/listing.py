@@ -39,6 +39,13 @@ class Listing:
     def remote_rows(self) -> frozenset[Listed]:
         return frozenset(row for row in self.rows if row.location == "remote")
 
+    def holds(self, name: str, *, location: str | None = None) -> bool:
+        """Tell whether a whole copy is listed, there or anywhere."""
+        return any(
+            row.name == name and not row.broken and location in (None, row.location)
+            for row in self.rows
+        )
+
     def has(self, name: str) -> bool:
         return any(row.name == name for row in self.rows)
 

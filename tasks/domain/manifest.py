@@ -5,6 +5,7 @@ Written only when every shard is confirmed; the first copy that is listed commit
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.domain.errors import BackupUnusable
 from tasks.domain.fingerprint import Fingerprint
 from tasks.domain.requests import Scope, sentence_of
-from tasks.domain.tables import Table, TableClass
+from tasks.domain.tables import Table, TableClass, sidecar_patterns
 
 FORMAT = 1
 
@@ -32,6 +33,18 @@ class TableRecord(_Stored):
     uuid: str = ""
     rows: int | None = None
     fingerprint: Fingerprint | None = None
+
+    @classmethod
+    def of(cls, table: Table, fingerprint: Fingerprint | None) -> Self:
+        return cls(
+            database=table.database,
+            name=table.name,
+            engine=table.engine,
+            definition=table.definition,
+            uuid=table.uuid,
+            rows=table.rows,
+            fingerprint=fingerprint,
+        )
 
     @property
     def full_name(self) -> str:
@@ -66,6 +79,21 @@ class ReplicaRecord(_Stored):
     clickhouse_version: str = ""
     sidecar_version: str = ""
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns that name these tables, and no others of the copy, in a command."""
+        tables = [table.as_table() for table in self.tables]
+        return sidecar_patterns(tables, whole_databases=True)
+
+    def gaps_in(self, parts: Mapping[str, int]) -> tuple[str, ...]:
+        """Name the tables of which a copy holds too little; `parts`: table -> number of parts."""
+        return tuple(
+            table.full_name
+            for table in self.tables
+            if table.full_name not in parts
+            or (table.fingerprint and len(table.fingerprint.parts) != parts[table.full_name])
+        )
+
 
 class Manifest(_Stored):
     """One recovery point of a whole cluster."""
@@ -80,7 +108,6 @@ class Manifest(_Stored):
     shards: dict[str, tuple[str, ...]]  # every shard and its replicas at that time
     replicas: tuple[ReplicaRecord, ...]  # those that hold data of this backup
     uncovered: tuple[str, ...] = ()
-    product_version: str = ""
 
     def to_text(self) -> str:
         """Render with the digest that `from_text` checks."""

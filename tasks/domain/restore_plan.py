@@ -19,13 +19,13 @@ from tasks.domain.errors import (
     TopologyMismatch,
 )
 from tasks.domain.inspection import Inspection, Sight, replicated_tables
+from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import RestoreRequest, Scope
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
 from tasks.domain.topology import Shard, Topology
 
-DOWNLOAD = "download"  # the step of that name in the journal
 _HEADROOM = 1.05
 
 
@@ -39,11 +39,6 @@ class ReplicaRestore:
     create: tuple[TableRecord, ...]
     late: tuple[TableRecord, ...]
     fill: tuple[TableRecord, ...]
-
-    @property
-    def save(self) -> tuple[Table, ...]:
-        """Tables that are worth a safety copy before they are dropped."""
-        return tuple(t for t in self.drop if t.engine.endswith("MergeTree") and t.rows)
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -68,6 +63,7 @@ class RestorePlan:
     request: RestoreRequest
     replicas: tuple[ReplicaRestore, ...]
     lost: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def of(self, replica: str) -> ReplicaRestore:
         return next(part for part in self.replicas if part.replica == replica)
@@ -90,29 +86,22 @@ class RestorePlan:
 
 
 def demand_listed(backup: str, sight: Sight) -> str:
-    """Find a replica that lists the manifest of `backup`; every shard must list one.
+    """Find a replica that lists the manifest of `backup`: one copy commits the whole.
 
-    Raises BackupNotFound or BackupUnusable naming the shards that lack it.
+    Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
     """
     _demand_reachable(sight)
     name = manifest_name(backup)
     having = [seen for seen in sight.inspections if _whole(seen, name)]
-    shards = sorted({seen.shard for seen in sight.inspections})
     if having:
-        missing = sorted(set(shards) - {seen.shard for seen in having})
-        if missing:
-            message = (
-                f"backup {backup} is incomplete: no manifest on shard {', '.join(missing)}; run "
-                "the backup again with its operation id to finish it"
-            )
-            raise BackupUnusable(message)
         return having[0].replica
     if any(seen.listing.has(backup) for seen in sight.inspections):
         message = (
             f"backup {backup} has no manifest: it was never completed, or another tool made it"
         )
         raise BackupUnusable(message)
-    message = f"no shard lists a backup named {backup}; the shards asked are {', '.join(shards)}"
+    shards = ", ".join(sorted({seen.shard for seen in sight.inspections}))
+    message = f"no shard lists a backup named {backup}; the shards asked are {shards}"
     raise BackupNotFound(message)
 
 
@@ -144,15 +133,37 @@ def plan_restore(
         request=request,
         replicas=parts,
         lost=tuple(f"{loss.table.full_name} on {loss.replica}" for loss in losses),
+        notes=_missing_copies(request.backup, sight),
     )
-    begun = any(seen.journal.of(operation_id).entries for seen in sight.inspections)
-    if request.approved_plan not in (None, plan.digest) and not begun:
+    accepted = _accepted_digest(sight, operation_id) or plan.digest
+    if request.approved_plan not in (None, accepted):
         message = (
-            f"the plan is not the approved one any more: its digest is {plan.digest}, approved was "
+            f"the plan is not the approved one any more: its digest is {accepted}, approved was "
             f"{request.approved_plan}; look at a dry run again"
         )
         raise InvalidRequest(message)
     return plan
+
+
+def _accepted_digest(sight: Sight, operation_id: str) -> str | None:
+    """Find the plan that an earlier attempt began to carry out: what is left of it is not less."""
+    for seen in sight.inspections:
+        noted = seen.journal.of(operation_id).last(Event.STEP, Step.PLAN)
+        if noted is not None:
+            return noted.payload
+    return None
+
+
+def _missing_copies(backup: str, sight: Sight) -> tuple[str, ...]:
+    having = {s.shard for s in sight.inspections if _whole(s, manifest_name(backup))}
+    missing = sorted({seen.shard for seen in sight.inspections} - having)
+    if not missing:
+        return ()
+    note = (
+        f"shard {', '.join(missing)} lacks its copy of the manifest: run the backup again with its "
+        "operation id to write it"
+    )
+    return (note,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +317,7 @@ def _demand_fit(
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
         if (part.create or part.late) and not _whole(seen, request.backup):
             findings.append(f"{seen.place}: it does not list {request.backup} as whole")
-        downloaded = seen.journal.of(operation_id).did(DOWNLOAD)  # attaching takes no more
+        downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
         needed = 0 if downloaded else _bytes_of(part)
         if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
             findings.append(

@@ -18,7 +18,7 @@ from tasks.domain.outcomes import (
 from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
 from tasks.domain.tables import Table
 
-_PHASES = ("planned", "saved", "downloaded", "dropped", "created", "filled", "restored")
+_PHASES = ("planned", "downloaded", "dropped", "created", "filled", "restored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +26,24 @@ class Restored:
     """What the phases brought, by replica."""
 
     phases: Mapping[str, str]  # the last phase that ended well
-    seen: Mapping[str, Mapping[str, tuple[Part, ...]]] = field(default_factory=dict)
+    rows: Mapping[str, tuple[TableComparison, ...]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
     saved: frozenset[str] = frozenset()
     errors: Mapping[str, BackupError] = field(default_factory=dict)
 
 
+def rows_compared(
+    part: ReplicaRestore, seen: Mapping[str, tuple[Part, ...]]
+) -> tuple[TableComparison, ...]:
+    """Compare every filled table with its fingerprint; `seen`: every part since it was made."""
+    return tuple(
+        _comparison(part, record, *_rows_judged(record, seen.get(record.full_name, ())))
+        for record in part.fill
+    )
+
+
 def comparisons_of(plan: RestorePlan, restored: Restored) -> tuple[TableComparison, ...]:
-    """Compare every table on every replica that got through with what the manifest says."""
+    """Unite what was found of rows with what stands there now, on replicas that got through."""
     return tuple(
         compared
         for part in plan.replicas
@@ -64,7 +74,7 @@ def restore_outcome(
         started=attempt.started,
         finished=finished,
         replicas=replicas,
-        notes=tuple(f"lost as accepted: {loss}" for loss in plan.lost),
+        notes=(*plan.notes, *(f"lost as accepted: {loss}" for loss in plan.lost)),
         next_steps=_next_steps(attempt, status, kept),
         verdict=overall_verdict(tuple(compared.verdict for compared in comparisons)),
         comparisons=comparisons,
@@ -93,37 +103,49 @@ def dry_run_outcome(plan: RestorePlan, attempt: Attempt, *, finished: datetime) 
 
 
 def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableComparison]:
-    filled = {table.full_name for table in part.fill}
+    of_rows = {compared.table: compared for compared in restored.rows.get(part.replica, ())}
     for record in (*part.create, *part.late):
         standing = restored.tables[part.replica].get(record.full_name)
-        parts = restored.seen.get(part.replica, {}).get(record.full_name, ())
-        verdict, message, foreign = _judged(
-            record, standing, parts, with_rows=record.full_name in filled
-        )
-        yield TableComparison(
-            shard=part.shard,
-            replica=part.replica,
-            table=record.full_name,
-            verdict=verdict,
-            rows=record.fingerprint.rows if record.fingerprint and parts else 0,
-            foreign_rows=foreign,
-            message=message,
-        )
+        verdict, message = _definition_judged(record, standing)
+        if verdict is Verdict.PASSED and record.full_name in of_rows:
+            yield of_rows[record.full_name]
+        else:
+            yield _comparison(part, record, verdict, message)
 
 
-def _judged(
-    record: TableRecord, standing: Table | None, parts: tuple[Part, ...], *, with_rows: bool
-) -> tuple[Verdict, str, int]:
+def _definition_judged(record: TableRecord, standing: Table | None) -> tuple[Verdict, str]:
     if standing is None:
-        return Verdict.FAILED, "the table is not there", 0
+        return Verdict.FAILED, "the table is not there"
     if standing.definition != record.definition:
-        return Verdict.UNKNOWN, "could not tell: the server words its definition differently", 0
-    if not with_rows:
-        return Verdict.PASSED, "the definition is the same", 0
+        return Verdict.UNKNOWN, "could not tell: the server words its definition differently"
+    return Verdict.PASSED, "the definition is the same"
+
+
+def _rows_judged(record: TableRecord, parts: tuple[Part, ...]) -> tuple[Verdict, str, int]:
     if record.fingerprint is None:
         return Verdict.UNKNOWN, "could not tell: the backup has no fingerprint of its rows", 0
     result = compare(record.fingerprint, parts)
     return result.verdict, result.sentence, result.foreign_rows
+
+
+def _comparison(
+    part: ReplicaRestore,
+    record: TableRecord,
+    verdict: Verdict,
+    message: str,
+    foreign_rows: int | None = None,
+) -> TableComparison:
+    """Build one row of the report. `foreign_rows` None: only the definition was looked at."""
+    rows = record.fingerprint.rows if record.fingerprint and foreign_rows is not None else 0
+    return TableComparison(
+        shard=part.shard,
+        replica=part.replica,
+        table=record.full_name,
+        verdict=verdict,
+        rows=rows,
+        foreign_rows=foreign_rows or 0,
+        message=message,
+    )
 
 
 def _replica_outcome(

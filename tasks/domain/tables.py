@@ -70,6 +70,11 @@ class Table:
         return self.engine.endswith("MergeTree") or self.engine in _KEEPS_ROWS_ITSELF
 
     @property
+    def saveable(self) -> bool:
+        """Tell whether it holds rows that a sidecar can keep."""
+        return self.engine.endswith("MergeTree") and bool(self.rows)
+
+    @property
     def starts_by_itself(self) -> bool:
         """Tell whether creating it makes it consume or write without anybody inserting."""
         if self.engine in _STREAMS:
@@ -90,6 +95,15 @@ def classify(engine: str) -> TableClass:
     if engine in _STREAMS or engine in _SELF_FILLING_VIEWS or engine == "Buffer":
         return TableClass.ACTIVE
     return TableClass.SCHEMA_ONLY
+
+
+def scratch_database(suffix: str) -> str:
+    """Name a database of our own for a moment; `suffix` is eight hexadecimal digits."""
+    return f"{RESERVED_DATABASE}_{suffix}"
+
+
+def is_scratch_database(name: str) -> bool:
+    return name != RESERVED_DATABASE and _OWN_DATABASE.fullmatch(name) is not None
 
 
 def is_user_database(name: str) -> bool:

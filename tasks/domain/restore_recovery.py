@@ -1,0 +1,128 @@
+"""What a restore has still to do on one replica, decided from its journal and from what stands.
+
+The journal holds an intent before every step that destroys or attaches, a step after it, and the
+identity of each table that this operation made. An attach whose fate is unknown is never sent
+again as it was: its tables, which are provably our own, are made anew first.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from tasks.domain.errors import TargetChanged
+from tasks.domain.fingerprint import Fingerprint, Part
+from tasks.domain.journal import Journal, Step
+from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.tables import Table
+
+
+class Need(StrEnum):
+    """The first thing that is still to be done on a replica."""
+
+    REPLACE = "drop what was planned, create, attach"
+    REMAKE = "drop our own half-filled tables, create, attach"
+    ATTACH = "attach"
+    FINISH = "create what starts by itself"
+    NOTHING = "nothing"
+
+    @property
+    def drops(self) -> bool:
+        return self in {Need.REPLACE, Need.REMAKE}
+
+
+def need_of(journal: Journal) -> Need:
+    """Tell how far earlier attempts came; most decisive first."""
+    if journal.did(Step.LATE):
+        return Need.NOTHING
+    if journal.left_open(Step.DATA):
+        return Need.REMAKE
+    if journal.did(Step.DATA):
+        return Need.FINISH
+    if journal.did(Step.SCHEMA):
+        return Need.ATTACH
+    return Need.REPLACE
+
+
+def tables_to_drop(
+    part: ReplicaRestore, journal: Journal, standing: Mapping[str, Table], *, overwrite: bool
+) -> tuple[Table, ...]:
+    """Choose what is dropped now: what was planned and is unchanged, or what is our own.
+
+    Raises TargetChanged for a table that somebody else made or filled since it was looked at.
+    """
+    names = {record.full_name for record in (*part.create, *part.late)}
+    planned = {} if journal.did(Step.DROP) else {t.full_name: t for t in part.drop}
+    doomed = [standing[name] for name in sorted(names | set(planned)) if name in standing]
+    refilled = {record.full_name for record in part.fill} if overwrite else set()
+    for table in doomed:
+        _demand_ours_or_unchanged(table, planned.get(table.full_name), journal, refilled=refilled)
+    return tuple(sorted(doomed, key=lambda table: (table.holds_rows, table.full_name)))
+
+
+def demand_creatable(names: Iterable[str], journal: Journal, standing: Mapping[str, Table]) -> None:
+    """Raise TargetChanged when creating would drop a table that is not our own: a sidecar does."""
+    made = journal.identities()
+    foreign = [
+        name
+        for name in names
+        if name in standing
+        and standing[name].identity != made.get(name)
+        and not _left_by_unfinished_create(standing[name], journal)
+    ]
+    if foreign:
+        message = f"somebody else made {', '.join(foreign)} during the restore"
+        raise TargetChanged(message)
+
+
+def demand_own(names: Iterable[str], journal: Journal, standing: Mapping[str, Table]) -> None:
+    """Raise TargetChanged when a table is not the one that this restore made."""
+    made = journal.identities()
+    for name in names:
+        if name not in standing or standing[name].identity != made.get(name):
+            message = (
+                f"{name} is not the table that this restore made: somebody else dropped or "
+                "recreated it"
+            )
+            raise TargetChanged(message)
+
+
+def demand_only_backup_rows(
+    expected: Mapping[str, Fingerprint | None], seen: Mapping[str, tuple[Part, ...]]
+) -> None:
+    """Raise TargetChanged when a half-filled table of ours holds rows that somebody else wrote.
+
+    Parts that were inserted or attached, and not merged, must all be of the backup.
+    """
+    foreign = [
+        name
+        for name, parts in seen.items()
+        if (wanted := expected.get(name)) is None or wanted.foreign_among(parts)
+    ]
+    if foreign:
+        message = (
+            f"{', '.join(sorted(foreign))} may hold rows written after an attempt of this "
+            "restore was interrupted; making the tables anew would lose them: move such rows away, "
+            "drop the tables, and run it again"
+        )
+        raise TargetChanged(message)
+
+
+def _demand_ours_or_unchanged(
+    table: Table, planned: Table | None, journal: Journal, *, refilled: set[str]
+) -> None:
+    name = table.full_name
+    ours = journal.identities().get(name) == table.identity
+    if ours or _left_by_unfinished_create(table, journal):
+        return
+    if planned is None or planned.identity != table.identity:
+        message = f"{name} was made by somebody else during the restore"
+        raise TargetChanged(message)
+    filled = table.holds_rows and planned.rows == 0 and table.rows != 0
+    if filled and name not in refilled:
+        message = f"{name} was empty when the restore was planned and has rows now"
+        raise TargetChanged(message)
+
+
+def _left_by_unfinished_create(table: Table, journal: Journal) -> bool:
+    """Tell whether a create of ours ended before it could be written down: empty, and no other."""
+    unfinished = journal.left_open(Step.SCHEMA) or journal.left_open(Step.LATE)
+    return unfinished and not (table.holds_rows and table.rows != 0)
