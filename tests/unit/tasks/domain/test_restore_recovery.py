@@ -1,11 +1,11 @@
-"""What a restore still has to do on a replica, after an interruption at any step."""
+"""What a restore has still to do: nothing of others is dropped, no row is attached twice."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tasks.domain.errors import TargetChanged
-from tasks.domain.journal import Entry, Event, Journal, Step
+from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
     Need,
@@ -24,203 +24,195 @@ from tests.builders import (
     make_part,
     make_table,
     make_table_record,
-)
-
-ORDERS = make_table("orders", rows=10)
-OURS = replace(ORDERS, modified=ORDERS.modified + 60, rows=0)
-THEIRS = replace(ORDERS, modified=ORDERS.modified + 90, rows=3)
-
-
-def intent(step: Step) -> Entry:
-    return make_entry(Event.INTENT, step)
-
-
-def ended(step: Step) -> Entry:
-    return make_entry(Event.STEP, step)
-
-
-# what a restore writes down, in its order; each prefix is one place where it can be interrupted
-STORY = (
-    intent(Step.DOWNLOAD),
-    ended(Step.DOWNLOAD),
-    intent(Step.DROP),
-    ended(Step.DROP),
-    intent(Step.SCHEMA),
-    made(OURS),
-    ended(Step.SCHEMA),
-    intent(Step.DATA),
-    ended(Step.DATA),
-    intent(Step.LATE),
-    ended(Step.LATE),
-)
-NEEDS = (*[Need.REPLACE] * 7, Need.ATTACH, Need.REMAKE, *[Need.FINISH] * 2, Need.NOTHING)
-interrupted = pytest.mark.parametrize(
-    ("journal", "need"),
-    [
-        pytest.param(make_journal(*STORY[:n]), need, id=f"after-{n}-rows")
-        for n, need in enumerate(NEEDS)
-    ],
+    make_view,
+    replica_name,
 )
 
 
-def make_part_of(*drop: Table) -> ReplicaRestore:
-    record = make_table_record(ORDERS)
-    return ReplicaRestore(
-        shard="0",
-        replica="chi-demo-main-0-0",
-        drop=drop,
-        create=(record,),
-        late=(),
-        fill=(record,),
-    )
+def make_restore(*drop: Table, **fields: Any) -> ReplicaRestore:
+    """Plan to bring `shop.orders` back, dropping what stands there."""
+    record = make_table_record()
+    defaults: dict[str, Any] = {"create": (record,), "late": (), "fill": (record,)}
+    return ReplicaRestore(shard="0", replica=replica_name(), drop=drop, **(defaults | fields))
+
+
+def steps(*words: str) -> list[Entry]:
+    """Make a journal of words like `drop?` (intent) and `drop` (done)."""
+    return [
+        make_entry(Event.INTENT if word.endswith("?") else Event.STEP, word.removesuffix("?"))
+        for word in words
+    ]
 
 
 def standing(*tables: Table) -> dict[str, Table]:
     return {table.full_name: table for table in tables}
 
 
-@interrupted
-def test_every_interruption_has_one_way_on(journal: Journal, need: Need) -> None:
-    assert need_of(journal) is need
-
-
-@interrupted
-def test_rows_are_attached_again_only_into_tables_that_are_made_anew(
-    journal: Journal, need: Need
+@pytest.mark.parametrize(
+    ("words", "need"),
+    [
+        pytest.param([], Need.REPLACE, id="nothing-done"),
+        pytest.param(["download"], Need.REPLACE, id="downloaded"),
+        pytest.param(["download", "drop?"], Need.REPLACE, id="dropping"),
+        pytest.param(["drop?", "drop"], Need.REPLACE, id="dropped"),
+        pytest.param(["drop", "schema?"], Need.REPLACE, id="creating"),
+        pytest.param(["drop", "schema"], Need.ATTACH, id="created"),
+        pytest.param(["drop", "schema", "data?"], Need.REMAKE, id="attaching"),
+        pytest.param(["drop", "schema", "data?", "data"], Need.FINISH, id="attached"),
+        pytest.param(
+            ["schema", "data?", "drop?", "drop", "schema?", "schema", "data?"],
+            Need.REMAKE,
+            id="attaching-again",
+        ),
+        pytest.param(["schema", "data", "late?"], Need.FINISH, id="finishing"),
+        pytest.param(["schema", "data", "late"], Need.NOTHING, id="over"),
+    ],
+)
+def test_an_attach_of_unknown_fate_is_never_sent_again_as_it_was(
+    words: list[str], need: Need
 ) -> None:
-    attached_before = journal.last(Event.INTENT, Step.DATA) is not None
-    if attached_before:
-        assert need in {Need.REMAKE, Need.FINISH, Need.NOTHING}
+    assert need_of(make_journal(*steps(*words))) is need
+
+
+def test_only_making_anew_drops() -> None:
+    assert [need for need in Need if need.drops] == [Need.REPLACE, Need.REMAKE]
 
 
 def test_what_was_planned_and_is_unchanged_is_dropped() -> None:
-    doomed = tables_to_drop(make_part_of(ORDERS), make_journal(), standing(ORDERS), overwrite=True)
-    assert doomed == (ORDERS,)
+    table = make_table()
+    doomed = tables_to_drop(make_restore(table), make_journal(), standing(table), overwrite=True)
+    assert doomed == (table,)
 
 
-def test_what_is_gone_already_is_not_dropped() -> None:
-    assert tables_to_drop(make_part_of(ORDERS), make_journal(), {}, overwrite=True) == ()
-
-
-def test_our_own_half_filled_table_is_dropped_before_it_is_filled_again() -> None:
-    half = replace(OURS, rows=4)
-    journal = make_journal(*STORY[:8])
-    assert tables_to_drop(make_part_of(), journal, standing(half), overwrite=False) == (half,)
-
-
-@pytest.mark.parametrize("overwrite", [pytest.param(o, id=f"overwrite-{o}") for o in (True, False)])
-@pytest.mark.parametrize(
-    "journal",
-    [
-        pytest.param(make_journal(), id="first-attempt"),
-        pytest.param(make_journal(*STORY[:4]), id="after-the-drop"),
-        pytest.param(make_journal(*STORY[:5]), id="create-left-open"),
-        pytest.param(make_journal(*STORY[:8]), id="attach-left-open"),
-    ],
-)
-def test_a_table_that_somebody_else_made_is_never_dropped(
-    journal: Journal, *, overwrite: bool
-) -> None:
-    with pytest.raises(TargetChanged, match=r"shop\.orders"):
-        tables_to_drop(make_part_of(ORDERS), journal, standing(THEIRS), overwrite=overwrite)
-
-
-def test_a_table_that_was_empty_when_planned_and_has_rows_now_is_not_dropped() -> None:
-    empty = replace(ORDERS, rows=0)
-    with pytest.raises(TargetChanged, match="has rows now"):
-        tables_to_drop(make_part_of(empty), make_journal(), standing(ORDERS), overwrite=False)
-
-
-def test_overwriting_does_not_extend_to_rows_that_came_and_cannot_be_brought_back() -> None:
-    log = make_table("cache", engine="Log", rows=0)
-    part = replace(make_part_of(log), create=(make_table_record(log),), fill=())
-    with pytest.raises(TargetChanged, match="has rows now"):
-        tables_to_drop(part, make_journal(), standing(replace(log, rows=1)), overwrite=True)
-
-
-def test_what_an_unfinished_create_left_is_ours_while_it_is_empty() -> None:
-    journal = make_journal(*STORY[:5])
-    assert tables_to_drop(make_part_of(), journal, standing(OURS), overwrite=False) == (OURS,)
-
-
-def test_views_go_before_the_tables_that_feed_them() -> None:
-    view = make_table("a_view", engine="View", rows=None)
-    early = make_table("a", rows=1)
+def test_what_the_plan_does_not_name_stays() -> None:
     doomed = tables_to_drop(
-        make_part_of(early, view), make_journal(), standing(early, view), overwrite=True
+        make_restore(), make_journal(), standing(make_table("other")), overwrite=True
     )
-    assert [table.name for table in doomed] == ["a_view", "a"]
+    assert doomed == ()
+
+
+def test_what_is_gone_already_needs_no_drop() -> None:
+    assert tables_to_drop(make_restore(make_table()), make_journal(), {}, overwrite=True) == ()
+
+
+def test_views_are_dropped_before_the_tables_that_hold_their_rows() -> None:
+    view, table = make_view("a_view", rows=0), make_table()
+    doomed = tables_to_drop(
+        make_restore(table, view), make_journal(), standing(table, view), overwrite=True
+    )
+    assert doomed == (view, table)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_table_that_appeared_after_the_plan_is_not_dropped(*, overwrite: bool) -> None:
+    with pytest.raises(TargetChanged, match="made by somebody else"):
+        tables_to_drop(
+            make_restore(), make_journal(), standing(make_table(rows=0)), overwrite=overwrite
+        )
+
+
+def test_a_table_that_was_recreated_after_the_plan_is_not_dropped() -> None:
+    with pytest.raises(TargetChanged, match="made by somebody else"):
+        tables_to_drop(
+            make_restore(make_table(modified=1)),
+            make_journal(),
+            standing(make_table(modified=2)),
+            overwrite=True,
+        )
+
+
+def test_a_table_that_was_filled_after_the_plan_is_not_dropped_unasked() -> None:
+    planned, filled = make_table(rows=0), make_table(rows=5)
+    part, now = make_restore(planned), standing(filled)
+    with pytest.raises(TargetChanged, match="has rows now"):
+        tables_to_drop(part, make_journal(), now, overwrite=False)
+    assert tables_to_drop(part, make_journal(), now, overwrite=True) == (filled,)
+
+
+def test_after_the_drop_only_our_own_table_may_be_dropped() -> None:
+    """What stands under a planned name since then is not what was planned for."""
+    table = make_table()
+    dropped = steps("drop")
+    ours = make_journal(*dropped, made(table))
+    assert tables_to_drop(make_restore(table), ours, standing(table), overwrite=True) == (table,)
+    with pytest.raises(TargetChanged):
+        tables_to_drop(make_restore(table), make_journal(*dropped), standing(table), overwrite=True)
+
+
+@pytest.mark.parametrize("step", [Step.SCHEMA, Step.LATE])
+def test_an_empty_table_left_by_a_create_of_ours_may_be_made_anew(step: Step) -> None:
+    journal = make_journal(*steps("drop", f"{step}?"))
+    empty, filled = make_table(rows=0), make_table(rows=5)
+    assert tables_to_drop(make_restore(), journal, standing(empty), overwrite=False) == (empty,)
+    with pytest.raises(TargetChanged):
+        tables_to_drop(make_restore(), journal, standing(filled), overwrite=False)
 
 
 @pytest.mark.parametrize(
-    ("journal", "table"),
+    ("entries", "table", "creatable"),
     [
-        pytest.param(make_journal(), THEIRS, id="made-by-somebody-else"),
-        pytest.param(make_journal(*STORY[:5]), THEIRS, id="filled-by-somebody-else"),
-        pytest.param(make_journal(*STORY[:6]), THEIRS, id="not-the-one-we-made"),
+        pytest.param([], None, True, id="absent"),
+        pytest.param([], make_table(rows=0), False, id="somebody-elses-and-empty"),
+        pytest.param([made(make_table())], make_table(), True, id="ours"),
+        pytest.param([made(make_table(modified=1))], make_table(modified=2), False, id="recreated"),
+        pytest.param(steps("schema?"), make_table(rows=0), True, id="left-by-our-create"),
+        pytest.param(steps("schema?"), make_table(rows=1), False, id="filled-since-our-create"),
     ],
 )
-def test_a_create_never_replaces_a_table_of_somebody_else(journal: Journal, table: Table) -> None:
+def test_creating_never_drops_what_is_not_our_own(
+    entries: list[Entry], table: Table | None, *, creatable: bool
+) -> None:
+    """A sidecar drops what stands under the name of a table that it creates."""
+    now = {} if table is None else standing(table)
+    if creatable:
+        demand_creatable(["shop.orders"], make_journal(*entries), now)
+        return
     with pytest.raises(TargetChanged, match=r"shop\.orders"):
-        demand_creatable([table.full_name], journal, standing(table))
+        demand_creatable(["shop.orders"], make_journal(*entries), now)
 
 
 @pytest.mark.parametrize(
-    ("journal", "tables"),
+    ("table", "own"),
     [
-        pytest.param(make_journal(), (), id="nothing-stands"),
-        pytest.param(make_journal(*STORY[:5]), (OURS,), id="empty-left-by-unfinished-create"),
-        pytest.param(make_journal(*STORY[:6]), (OURS,), id="our-own"),
+        pytest.param(make_table(modified=1), True, id="unchanged"),
+        pytest.param(make_table(modified=2), False, id="recreated"),
+        pytest.param(None, False, id="dropped"),
     ],
 )
-def test_a_create_may_repeat_itself(journal: Journal, tables: tuple[Table, ...]) -> None:
-    demand_creatable([ORDERS.full_name], journal, standing(*tables))
-    assert need_of(journal).drops
+def test_rows_are_attached_only_to_tables_that_this_restore_made(
+    table: Table | None, *, own: bool
+) -> None:
+    journal = make_journal(made(make_table(modified=1)))
+    now = {} if table is None else standing(table)
+    if own:
+        demand_own(["shop.orders"], journal, now)
+        return
+    with pytest.raises(TargetChanged, match="is not the table that this restore made"):
+        demand_own(["shop.orders"], journal, now)
+
+
+FROZEN = make_fingerprint("202601_1_1_0", "202601_2_2_0")
+OF_BACKUP = make_part("202601_1_1_0")
 
 
 @pytest.mark.parametrize(
-    "tables", [pytest.param((), id="dropped"), pytest.param((THEIRS,), id="recreated")]
-)
-def test_rows_go_only_into_the_table_that_this_restore_made(tables: tuple[Table, ...]) -> None:
-    with pytest.raises(TargetChanged, match="not the table that this restore made"):
-        demand_own([ORDERS.full_name], make_journal(*STORY[:7]), standing(*tables))
-
-
-BACKED_UP = ("202601_1_1_0", "202601_2_2_0")
-FROZEN = [make_part(name) for name in BACKED_UP]
-MERGED = make_part("202601_1_2_1", rows=20)
-
-
-@pytest.mark.parametrize(
-    "parts",
+    ("parts", "foreign"),
     [
-        pytest.param([], id="none-attached"),
-        pytest.param(FROZEN[:1], id="one-attached"),
-        pytest.param(FROZEN, id="all-attached"),
-        pytest.param([*(part.vanished() for part in FROZEN), MERGED], id="merged-already"),
-    ],
-)
-def test_a_half_filled_table_with_nothing_but_the_backups_rows_may_be_made_anew(parts) -> None:
-    expected = {"shop.orders": make_fingerprint(*BACKED_UP)}
-    demand_only_backup_rows(expected, {"shop.orders": tuple(parts)})
-    assert expected["shop.orders"].foreign_among(parts) == ()
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        pytest.param([*FROZEN, make_part("202601_3_3_0", hash="written")], id="inserted"),
+        pytest.param([], False, id="empty"),
+        pytest.param([OF_BACKUP], False, id="half-attached"),
+        pytest.param([make_part("202601_1_2_1", hash="merged")], False, id="merged"),
+        pytest.param([OF_BACKUP, make_part("202601_3_3_0")], True, id="inserted"),
         pytest.param(
-            [*FROZEN, make_part("202601_3_3_0", hash=FROZEN[0].hash)], id="attached-twice"
+            [OF_BACKUP, make_part("202601_3_3_0", hash=OF_BACKUP.hash)], True, id="attached-twice"
         ),
     ],
 )
-def test_rows_that_somebody_wrote_into_a_half_filled_table_are_not_lost(parts) -> None:
-    expected = {"shop.orders": make_fingerprint(*BACKED_UP)}
+def test_rows_that_somebody_wrote_into_a_half_filled_table_are_not_dropped_with_it(
+    parts: list[Any], *, foreign: bool
+) -> None:
+    seen = {"shop.orders": tuple(parts)}
+    if not foreign:
+        demand_only_backup_rows({"shop.orders": FROZEN}, seen)
+        return
     with pytest.raises(TargetChanged, match=r"shop\.orders"):
-        demand_only_backup_rows(expected, {"shop.orders": tuple(parts)})
-
-
-def test_a_table_without_a_fingerprint_is_not_made_anew_over_rows_of_unknown_origin() -> None:
-    with pytest.raises(TargetChanged, match=r"shop\.orders"):
-        demand_only_backup_rows({"shop.orders": None}, {"shop.orders": tuple(FROZEN)})
+        demand_only_backup_rows({"shop.orders": FROZEN}, seen)
