@@ -18,7 +18,8 @@ HOST = "127.0.0.1"
 # Below the range that the kernel gives to outgoing connections: a stopped node finds its port free.
 PORTS = range(20_000, 32_000)
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
-START_DEADLINE = timedelta(seconds=60)
+# Prefect alone may take a minute where two cores are shared by much else.
+START_DEADLINE = timedelta(seconds=120)
 STOP_DEADLINE = timedelta(seconds=15)
 POLL_SECONDS = 0.02
 LOG_TAIL_CHARACTERS = 2000
