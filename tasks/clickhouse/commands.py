@@ -21,7 +21,7 @@ _OVERRIDES = {
     "ALLOW_EMPTY_BACKUPS": "false",
 }
 _TRY = "CHOPS_TRY"
-_VALUE = re.compile(r"[\w.,:*?@/-]*")
+_VALUE = re.compile(r"[\w.,:*?-]*")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
