@@ -33,10 +33,7 @@ _SUBMIT = (
     "INSERT INTO system.backup_actions(command) "
     "SELECT {cmd:String} AS command WHERE toUInt32(now()) < {not_after:UInt32}"
 )
-_READ = (
-    "SELECT command, status, error, toUInt32(finish) AS finished "
-    "FROM system.backup_actions ORDER BY rowNumberInAllBlocks()"
-)
+_READ = "SELECT command, status, error FROM system.backup_actions ORDER BY rowNumberInAllBlocks()"
 _DUPLICATE = "command is already running"
 
 

@@ -5,7 +5,6 @@ keeps the old part listed (inactive) for minutes. So a table is restored exactly
 part was seen among its parts, active or not, as often as it was frozen and no more.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -86,12 +85,6 @@ class Fingerprint(BaseModel):
             elif part.of_one_block:
                 found.append(part)
         return tuple(found)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the sorted multiset, hexadecimal."""
-        lines = (f"{part.partition_id}\t{part.rows}\t{part.hash}\n" for part in self.parts)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

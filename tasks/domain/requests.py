@@ -69,9 +69,6 @@ class RestoreOptions(Options):
     max_download_bytes_per_second: int | None = Field(
         default=None, ge=1, description="Bandwidth limit of each sidecar's download."
     )
-    catch_up_timeout_seconds: Seconds = Field(
-        default=3600, description="How long tables may take to hold what was restored."
-    )
     keep_safety_copy: bool = Field(
         default=True, description="Keep what an overwriting restore replaced, as a local copy."
     )

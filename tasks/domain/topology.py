@@ -4,8 +4,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.domain.errors import TopologyMismatch
-
 Label = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -47,13 +45,6 @@ class Topology(BaseModel):
     @property
     def replicas(self) -> tuple[Replica, ...]:
         return tuple(replica for shard in self.shards for replica in shard.replicas)
-
-    def shard_of(self, replica: Replica) -> Shard:
-        for shard in self.shards:
-            if replica in shard.replicas:
-                return shard
-        message = f"replica {replica.name} is not part of {self.installation}/{self.cluster}"
-        raise TopologyMismatch(message)
 
 
 def _unique(what: str, values: list[str]) -> None:

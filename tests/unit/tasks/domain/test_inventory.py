@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.domain.errors import InvalidRequest, TopologyMismatch
+from tasks.domain.errors import InvalidRequest
 from tasks.domain.inventory import Inventory
 from tasks.domain.topology import Replica
 from tests.builders import make_inventory, make_topology
@@ -118,16 +118,6 @@ def test_a_password_that_somebody_wrote_there_is_not_repeated(text: str) -> None
 def test_a_hostile_label_is_refused(label: str) -> None:
     with pytest.raises(ValueError, match="installation"):
         make_topology(installation=label)
-
-
-def test_a_shard_knows_its_replicas() -> None:
-    topology = make_topology(shards=2, replicas=2)
-    assert {topology.shard_of(replica).name for replica in topology.shards[1].replicas} == {"1"}
-
-
-def test_a_replica_of_another_cluster_has_no_shard_here() -> None:
-    with pytest.raises(TopologyMismatch, match="is not part of demo/main"):
-        make_topology().shard_of(Replica(name="stranger", host="h"))
 
 
 def test_shards_and_replicas_keep_their_order() -> None:
