@@ -22,6 +22,7 @@ class ScriptedServer(Server):
         super().__init__(Replica(name=replica_name(), host="nowhere"), username="", password="")
         self.answers = dict(answers or {})
         self.asked: list[Parameters] = []
+        self.inserted: list[tuple[str, Mapping[str, Any]]] = []
 
     async def rows(
         self, sql: str, parameters: Parameters | None = None, **_: Any
@@ -31,6 +32,9 @@ class ScriptedServer(Server):
         if isinstance(answer, BackupError):
             raise answer
         return [dict(row) for row in answer]
+
+    async def insert_row(self, table: str, row: Mapping[str, Any]) -> None:
+        self.inserted.append((table, row))
 
 
 @dataclass(kw_only=True)
