@@ -188,6 +188,11 @@ class Bench:
         counted = "SELECT sum(rows) FROM system.parts WHERE active AND database = 'shop'"
         return self.nodes[number].query(counted) != "0"
 
+    def revive(self, number: int) -> None:
+        """Kill a sidecar without a chance to tidy up, and start it again."""
+        self.sidecar(number).kill()
+        self.sidecar(number).start()
+
     @contextmanager
     def turned(self, number: int, **knobs: Any) -> Iterator[None]:
         """Turn knobs of one double for a while."""
