@@ -23,8 +23,8 @@ from tests.builders import (
     restore_request,
 )
 
-ENGINES = ("MergeTree", "ReplicatedMergeTree", "Log", "KeeperMap", "View", "Kafka")
-HOLDING_ROWS = {"MergeTree", "ReplicatedMergeTree", "Log", "KeeperMap"}
+ENGINES = ("MergeTree", "ReplicatedMergeTree", "Log", "View")
+HOLDING_ROWS = {"MergeTree", "ReplicatedMergeTree", "Log"}
 
 
 @dataclass(frozen=True, kw_only=True)
