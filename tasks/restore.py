@@ -17,10 +17,12 @@ from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.parts import read_frozen, read_parts
 from tasks.clickhouse.station import Station
-from tasks.clickhouse.tables import drop_table, read_tables
+from tasks.clickhouse.tables import drop_table, read_tables, reload_dictionary
 from tasks.domain.errors import (
     BackupUnusable,
+    NotAllowed,
     PreflightFailed,
+    ServerError,
     TargetChanged,
     TransientError,
 )
@@ -172,6 +174,10 @@ async def create_late_tables(station: Station, part: ReplicaRestore, backup: str
     """Create, when all rows are back, the tables that start by themselves."""
     if (await station.history()).did(Step.LATE):
         return
+    for record in part.create:
+        if record.engine == "Dictionary":  # may have been loaded while its source was empty
+            with contextlib.suppress(ServerError, NotAllowed):
+                await reload_dictionary(station.server, record.as_table())
     if part.late:
         await _create(station, part.late, backup, step=Step.LATE)
     else:

@@ -73,6 +73,10 @@ async def drop_table(server: Server, table: Table) -> None:
     )
 
 
+async def reload_dictionary(server: Server, table: Table) -> None:
+    await server.execute(f"SYSTEM RELOAD DICTIONARY {quoted(table)}")
+
+
 async def create_database(server: Server, name: str) -> None:
     await server.execute(f"CREATE DATABASE IF NOT EXISTS {identifier(name)}")
 
