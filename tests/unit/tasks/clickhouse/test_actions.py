@@ -151,14 +151,14 @@ def test_a_row_that_vanished_with_its_work_undone_is_a_doubt() -> None:
 
 
 def test_a_row_that_comes_back_within_two_seconds_was_never_gone() -> None:
-    server = FakeSidecarServer(reactions=[Reaction(seconds=60, vanishes_after=3)])
+    server = FakeSidecarServer(reactions=[Reaction(seconds=60, vanishes_after=0.2)])
 
     async def settled() -> float:
         async def is_done() -> bool:
             return False
 
         async def resume() -> None:
-            await asyncio.sleep(4)
+            await asyncio.sleep(1.5)
             server.history.append(Work(command=RESUMED, ends_at=100))
 
         resuming = asyncio.create_task(resume())
