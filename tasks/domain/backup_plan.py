@@ -71,7 +71,10 @@ def plan_backup(
         request=request,
         replicas=plans,
         uncovered=_uncovered(request, sight, chosen),
-        notes=tuple(f"{name} was left out: {why}" for name, why in sight.unreachable.items()),
+        notes=(
+            *(f"{name} was left out: {why}" for name, why in sight.unreachable.items()),
+            *_unmatched(request, plans),
+        ),
     )
 
 
@@ -125,6 +128,7 @@ def _choose(
 
 def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
     tables = selected(seen.tables, request.tables)
+    sidecar_patterns(tables, whole_databases=False)  # so that a restore can name each of them
     return ReplicaPlan(
         shard=seen.shard,
         replica=seen.replica,
@@ -158,6 +162,12 @@ def _nothing(request: BackupRequest) -> str:
     if request.tables:
         return f"no table on any shard matches {', '.join(request.tables)}"
     return "there is no table to back up on any shard"
+
+
+def _unmatched(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:
+    """Tell patterns that mean nothing today: a slip of the pen, or tables that are to come."""
+    stored = [table for plan in plans for table in plan.tables]
+    return [f"no table matches {p}" for p in request.tables if not selected(stored, [p])]
 
 
 def _uncovered(

@@ -1,6 +1,7 @@
 """Inspections: what one look at a replica showed, and what of it forbids an operation."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -64,6 +65,12 @@ def unfit(seen: Inspection, tables: Iterable[Table]) -> tuple[str, ...]:
         f"table {table.full_name} has the unsupported engine {table.engine}"
         for table in chosen
         if table.engine.startswith("Shared")
+    ]
+    counted = Counter(table.full_name for table in chosen)
+    findings += [
+        f"two tables are both called {name}: a dot in a name makes them one to a sidecar"
+        for name, count in counted.items()
+        if count > 1
     ]
     if seen.busy_with is not None:
         findings.append(f"its sidecar is at work for somebody else: {seen.busy_with}")

@@ -212,12 +212,17 @@ def test_a_backup_of_nothing_is_refused(asked: dict[str, Any], told: str) -> Non
     assert told in findings(request=backup_request(**asked), sight=sight)
 
 
-def test_a_table_that_no_command_can_name_is_refused_when_it_is_chosen() -> None:
+@pytest.mark.parametrize("patterns", [[], ["shop.*"]])
+def test_a_table_that_no_restore_could_name_is_refused_at_backup_time(patterns: list[str]) -> None:
     sight = make_sight(make_inspection(0, tables=(make_table("my orders"),)))
+    topology = make_topology(shards=1)
     with pytest.raises(InvalidRequest, match=r"shop\.my orders cannot be named"):
-        make_backup_plan(
-            backup_request(tables=["shop.*"]), sight=sight, topology=make_topology(shards=1)
-        )
+        make_backup_plan(backup_request(tables=patterns), sight=sight, topology=topology)
+
+
+def test_a_pattern_that_means_nothing_is_told() -> None:
+    plan = make_backup_plan(backup_request(tables=["shop.orders", "shop.oders"]))
+    assert plan.notes == ("no table matches shop.oders",)
 
 
 @pytest.mark.parametrize(

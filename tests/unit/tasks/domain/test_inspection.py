@@ -53,6 +53,11 @@ def test_a_shared_merge_tree_is_refused_by_name() -> None:
     assert "unsupported engine SharedMergeTree" in findings(tables=tables)[0]
 
 
+def test_two_tables_that_a_sidecar_cannot_tell_apart_are_refused() -> None:
+    tables = (make_table("b.c", database="a"), make_table("c", database="a.b"))
+    assert "two tables are both called a.b.c" in findings(tables=tables)[0]
+
+
 def test_a_busy_sidecar_is_told_with_what_it_does() -> None:
     assert "at work for somebody else: create x" in findings(busy_with="create x")[0]
 
