@@ -17,7 +17,7 @@ from tasks.discovery import find_inventory, inspect_cluster
 from tasks.domain.backup_plan import BackupPlan, doubtful_paths, plan_backup
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
 from tasks.domain.errors import OperationIncomplete
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import default_backup_name
 from tasks.domain.outcomes import Attempt, BackupOutcome, Status
@@ -83,12 +83,12 @@ async def backup_cluster(
     found = find_inventory(inventory, installation=installation, namespace=namespace)
     async with open_cluster(found) as cluster:
         await demand_free(cluster, attempt.operation_id)
-        sight = await inspect_cluster(
+        observed = await inspect_cluster(
             cluster, operation_id=attempt.operation_id, width=options.concurrency
         )
-        plan = _planned(request, cluster, sight, attempt)
+        plan = _planned(request, cluster, observed, attempt)
         await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
-        outcome = await _carried_out(plan, cluster, sight, attempt)
+        outcome = await _carried_out(plan, cluster, observed, attempt)
     await report_outcome(outcome)
     if outcome.status is not Status.COMPLETED:
         raise OperationIncomplete(outcome)
@@ -96,10 +96,10 @@ async def backup_cluster(
 
 
 def _planned(
-    request: BackupRequest, cluster: Cluster, sight: Sight, attempt: Attempt
+    request: BackupRequest, cluster: Cluster, observed: Observation, attempt: Attempt
 ) -> BackupPlan:
     begun = begun_as(
-        sight,
+        observed,
         operation="backup",
         operation_id=attempt.operation_id,
         request=request.without_options(),
@@ -108,14 +108,14 @@ def _planned(
     return plan_backup(
         request,
         cluster.topology,
-        sight,
+        observed,
         backup_name=begun or request.backup_name or default,
         operation_id=attempt.operation_id,
     )
 
 
 async def _carried_out(
-    plan: BackupPlan, cluster: Cluster, sight: Sight, attempt: Attempt
+    plan: BackupPlan, cluster: Cluster, observed: Observation, attempt: Attempt
 ) -> BackupOutcome:
     options, name = plan.request.options, plan.backup_name
     beginning = Beginning(
@@ -127,16 +127,16 @@ async def _carried_out(
     )
     chosen = [replica.replica for replica in plan.replicas]
     progress = await Progress.of(_STEPS_PER_REPLICA * len(chosen), what=f"backup {name}")
-    async with operation_under_way(cluster, sight, beginning) as stations:
-        fleet = Fleet(stations, width=options.concurrency, progress=progress)
+    async with operation_under_way(cluster, observed, beginning) as sessions:
+        fleet = Fleet(sessions, width=options.concurrency, progress=progress)
         await fleet.demand("preflight", chosen, prove_overrides)
-        doubtful = doubtful_paths([sight.of(replica) for replica in chosen])
-        await prove_paths(fleet.stations, doubtful, name, width=options.concurrency)
+        doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
+        await prove_paths(fleet.sessions, doubtful, name, width=options.concurrency)
         stored = await _stored(fleet, plan)
         if stored.errors:
             return backup_outcome(plan, attempt, stored, finished=datetime.now(UTC))
         manifest = manifest_of(plan, cluster.topology, attempt, stored)
-        committed = await _committed(fleet, plan, text_to_commit(manifest, sight), stored)
+        committed = await _committed(fleet, plan, text_to_commit(manifest, observed), stored)
     return backup_outcome(plan, attempt, committed, finished=datetime.now(UTC))
 
 
@@ -147,18 +147,18 @@ async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:
     frozen = await fleet.phase(
         "create",
         [chosen.replica for chosen in plan.replicas],
-        lambda station: create_shard_backup(station, plan.of(station.replica), name, request),
+        lambda session: create_shard_backup(session, plan.of(session.replica), name, request),
     )
     records = succeeded(frozen)
     uploaded = await fleet.phase(
         "upload",
         records,
-        lambda station: upload_shard_backup(station, records[station.replica], name, limit),
+        lambda session: upload_shard_backup(session, records[session.replica], name, limit),
     )
     confirmed = await fleet.phase(
         "confirm",
         succeeded(uploaded),
-        lambda station: confirm_shard_backup(station, records[station.replica], name),
+        lambda session: confirm_shard_backup(session, records[session.replica], name),
     )
     return Stored(
         records=records,
@@ -171,13 +171,13 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
     """Write the manifest beside every shard's data, and only then forget the local copies."""
     name = plan.backup_name
     noted = await fleet.phase(
-        "journal", stored.records, lambda station: note_manifest(station, name, text)
+        "journal", stored.records, lambda session: note_manifest(session, name, text)
     )
     written = await fleet.phase(
-        "manifest", succeeded(noted), lambda station: write_manifest(station, name, text)
+        "manifest", succeeded(noted), lambda session: write_manifest(session, name, text)
     )
     cleaned = await fleet.phase(
-        "clean", succeeded(written), lambda station: delete_leftovers(station, name)
+        "clean", succeeded(written), lambda session: delete_leftovers(session, name)
     )
     return replace(
         stored, committed=frozenset(succeeded(written)), errors=failed(noted, written, cleaned)

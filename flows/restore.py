@@ -8,7 +8,7 @@ from prefect import flow
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.discovery import find_inventory, inspect_cluster
 from tasks.domain.errors import OperationIncomplete
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import safety_name
 from tasks.domain.outcomes import Attempt, RestoreOutcome, Status
@@ -91,10 +91,10 @@ async def restore_cluster(
     found = find_inventory(inventory, installation=installation, namespace=namespace)
     async with open_cluster(found) as cluster:
         await demand_free(cluster, attempt.operation_id)
-        sight = await inspect_cluster(
+        observed = await inspect_cluster(
             cluster, operation_id=attempt.operation_id, width=options.concurrency
         )
-        outcome = await _carried_out(request, cluster, sight, attempt)
+        outcome = await _carried_out(request, cluster, observed, attempt)
     await report_outcome(outcome)
     if outcome.status not in {Status.COMPLETED, Status.PLANNED}:
         raise OperationIncomplete(outcome)
@@ -102,15 +102,15 @@ async def restore_cluster(
 
 
 async def _carried_out(
-    request: RestoreRequest, cluster: Cluster, sight: Sight, attempt: Attempt
+    request: RestoreRequest, cluster: Cluster, observed: Observation, attempt: Attempt
 ) -> RestoreOutcome:
     begun_as(
-        sight,
+        observed,
         operation="restore",
         operation_id=attempt.operation_id,
         request=request.without_options(),
     )
-    demand_listed(request.backup, sight)
+    demand_listed(request.backup, observed)
     beginning = Beginning(
         operation="restore",
         operation_id=attempt.operation_id,
@@ -118,16 +118,16 @@ async def _carried_out(
         request=request.without_options(),
         options=request.options,
     )
-    replicas = [seen.replica for seen in sight.inspections]
+    replicas = [seen.replica for seen in observed.inspections]
     steps = _STEPS_PER_REPLICA * len(replicas)
     progress = await Progress.of(steps, what=f"restore {request.backup}")
-    async with operation_under_way(cluster, sight, beginning) as stations:
-        fleet = Fleet(stations, width=request.options.concurrency, progress=progress)
+    async with operation_under_way(cluster, observed, beginning) as sessions:
+        fleet = Fleet(sessions, width=request.options.concurrency, progress=progress)
         plan = await _planned(request, fleet, cluster, attempt)
         await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
         if request.dry_run:
             return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
-        await fleet.demand("plan", replicas, lambda station: note_plan(station, plan.digest))
+        await fleet.demand("plan", replicas, lambda session: note_plan(session, plan.digest))
         restored = await _restored(fleet, plan)
     return restore_outcome(
         plan,
@@ -142,15 +142,15 @@ async def _planned(
     request: RestoreRequest, fleet: Fleet, cluster: Cluster, attempt: Attempt
 ) -> RestorePlan:
     """Plan under the lock: what was seen before it may have changed."""
-    await fleet.demand("preflight", fleet.stations, prove_overrides)
-    await fleet.demand("settle", fleet.stations, settle_down)
-    sight = await inspect_cluster(
+    await fleet.demand("preflight", fleet.sessions, prove_overrides)
+    await fleet.demand("settle", fleet.sessions, settle_down)
+    observed = await inspect_cluster(
         cluster, operation_id=attempt.operation_id, width=request.options.concurrency
     )
-    source = fleet.stations[demand_listed(request.backup, sight)]
+    source = fleet.sessions[demand_listed(request.backup, observed)]
     manifest = await fetch_manifest(source, request.backup)
     return plan_restore(
-        request, manifest, cluster.topology, sight, operation_id=attempt.operation_id
+        request, manifest, cluster.topology, observed, operation_id=attempt.operation_id
     )
 
 
@@ -162,12 +162,12 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
     downloaded = await fleet.phase(
         "download",
         everywhere,
-        lambda station: download_shard_backup(station, plan.of(station.replica), name, limit),
+        lambda session: download_shard_backup(session, plan.of(session.replica), name, limit),
     )
     saved = await fleet.phase(
         "safety copy",
         everywhere if options.keep_safety_copy else [],
-        lambda station: take_safety_copy(station, plan.of(station.replica)),
+        lambda session: take_safety_copy(session, plan.of(session.replica)),
     )
     prepared = Restored(
         phases=dict.fromkeys(succeeded(downloaded), "downloaded"),
@@ -184,26 +184,26 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
     dropped = await fleet.phase(
         "drop",
         prepared.phases,
-        lambda station: drop_shard_tables(station, plan.of(station.replica), overwrite=overwrite),
+        lambda session: drop_shard_tables(session, plan.of(session.replica), overwrite=overwrite),
     )
     created = await fleet.phase(
         "schema",
         plan.unhurt(failed(dropped)),
-        lambda station: create_shard_tables(station, plan.of(station.replica), name),
+        lambda session: create_shard_tables(session, plan.of(session.replica), name),
     )
     filled = await fleet.phase(
         "data",
         plan.unhurt(failed(dropped, created)),
-        lambda station: attach_shard_data(station, plan.of(station.replica), name),
+        lambda session: attach_shard_data(session, plan.of(session.replica), name),
     )
     late = await fleet.phase(
         "late tables",
         plan.unhurt(failed(dropped, created, filled)),
-        lambda station: create_late_tables(station, plan.of(station.replica), name),
+        lambda session: create_late_tables(session, plan.of(session.replica), name),
     )
     tables = await fleet.phase("compare", succeeded(late), read_restored_tables)
     cleaned = await fleet.phase(
-        "clean", succeeded(tables), lambda station: delete_leftovers(station, name)
+        "clean", succeeded(tables), lambda session: delete_leftovers(session, name)
     )
     return replace(
         prepared,

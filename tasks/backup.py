@@ -8,7 +8,7 @@ from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import write_companion
 from tasks.clickhouse.parts import read_fingerprints, read_frozen
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import read_functions, read_macros, read_tables
 from tasks.clickhouse.versions import read_sidecar_version, read_version
 from tasks.domain.backup_plan import ReplicaPlan
@@ -29,25 +29,25 @@ from tasks.fan_out import HEALING
 
 @task(task_run_name="create-{plan.shard}-{plan.replica}", **HEALING)
 async def create_shard_backup(
-    station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest
+    session: ReplicaSession, plan: ReplicaPlan, backup: str, request: BackupRequest
 ) -> ReplicaRecord:
     """Freeze the replica's tables into a local copy and fingerprint them while they are known."""
-    history = await station.history()
+    history = await session.journal()
     recorded = history.last(Event.FINGERPRINT, backup)
-    listing = await read_listing(station.server)
+    listing = await read_listing(session.server)
     if recorded and listing.holds(backup):
         return ReplicaRecord.model_validate_json(recorded.payload)
-    intent = await _begin_freeze(station, backup)
+    intent = await _begin_freeze(session, backup)
     if plan.tables:
-        await _freeze(station, plan, backup, request)
-    record = await _record(station, plan, backup, request, intent=intent)
-    await station.note(Event.FINGERPRINT, backup, record.model_dump_json())
+        await _freeze(session, plan, backup, request)
+    record = await _record(session, plan, backup, request, intent=intent)
+    await session.note(Event.FINGERPRINT, backup, record.model_dump_json())
     return record
 
 
 @task(task_run_name="upload-{record.shard}-{record.replica}", **HEALING)
 async def upload_shard_backup(
-    station: Station, record: ReplicaRecord, backup: str, limit: int | None
+    session: ReplicaSession, record: ReplicaRecord, backup: str, limit: int | None
 ) -> None:
     """Bring the local copy to the remote storage; nothing where it already lies there whole.
 
@@ -55,67 +55,69 @@ async def upload_shard_backup(
     """
     if not record.tables:
         return
-    command = commands.upload(backup, station.sidecar.token(), tables=record.patterns, limit=limit)
-    await station.sidecar.settle(command, done=lambda: _is_remote(station, backup))
+    command = commands.upload(backup, session.sidecar.token(), tables=record.patterns, limit=limit)
+    await session.sidecar.settle(command, done=lambda: _is_remote(session, backup))
 
 
 @task(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
-async def confirm_shard_backup(station: Station, record: ReplicaRecord, backup: str) -> int:
+async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, backup: str) -> int:
     """See the backup whole in the remote listing, part by part; return its size in bytes."""
     if not record.tables:
         return 0
-    found = (await read_listing(station.server)).remote(backup)
+    found = (await read_listing(session.server)).remote(backup)
     if found is None or found.broken or found.size_bytes <= 0:
         what = "is not listed" if found is None else found.desc or "is empty"
-        message = f"shard {station.shard}, replica {station.replica}: {backup} {what} remotely"
+        message = f"shard {session.shard}, replica {session.replica}: {backup} {what} remotely"
         raise StorageUnavailable(message)
-    kept = await read_frozen(station.server, backup, location="remote")
+    kept = await read_frozen(session.server, backup, location="remote")
     gaps = () if kept is None else record.gaps_in({t: len(names) for t, names in kept.items()})
     if gaps:
         message = (
-            f"shard {station.shard}, replica {station.replica}: the remote copy of {backup} lacks "
+            f"shard {session.shard}, replica {session.replica}: the remote copy of {backup} lacks "
             f"what was frozen: {', '.join(gaps)}"
         )
         raise BackupUnusable(message)
     return found.size_bytes
 
 
-@task(task_run_name="journal-manifest-{station.replica}", **HEALING)
-async def note_manifest(station: Station, backup: str, text: str) -> None:
+@task(task_run_name="journal-manifest-{session.replica}", **HEALING)
+async def note_manifest(session: ReplicaSession, backup: str, text: str) -> None:
     """Keep the manifest in the journal before its first copy is written: reruns write the same."""
-    if (await station.history()).last(Event.MANIFEST, backup) is None:
-        await station.note(Event.MANIFEST, backup, text)
+    if (await session.journal()).last(Event.MANIFEST, backup) is None:
+        await session.note(Event.MANIFEST, backup, text)
 
 
-@task(task_run_name="manifest-{station.replica}", **HEALING)
-async def write_manifest(station: Station, backup: str, text: str) -> None:
+@task(task_run_name="manifest-{session.replica}", **HEALING)
+async def write_manifest(session: ReplicaSession, backup: str, text: str) -> None:
     """Store the manifest beside the backup; the first copy that is listed commits it.
 
     One that is listed already counts only if this operation wrote it: another one's, left behind
     by somebody who deleted the data alone, would speak of other data.
     """
     name = manifest_name(backup)
-    found = (await read_listing(station.server)).remote(name)
-    ours = (await station.history()).did(Step.MANIFEST)
+    found = (await read_listing(session.server)).remote(name)
+    ours = (await session.journal()).did(Step.MANIFEST)
     if found is None or found.broken or not ours:
-        await write_companion(station.sidecar, name, text)
-        await station.note(Event.STEP, Step.MANIFEST)
+        await write_companion(session.sidecar, name, text)
+        await session.note(Event.STEP, Step.MANIFEST)
 
 
-async def _begin_freeze(station: Station, backup: str) -> Entry:
+async def _begin_freeze(session: ReplicaSession, backup: str) -> Entry:
     """Write down when the freeze began; an earlier attempt may have done it, and it counts."""
-    earlier = (await station.history()).last(Event.INTENT, Step.CREATE)
-    if earlier is not None and await _is_local(station, backup):
+    earlier = (await session.journal()).last(Event.INTENT, Step.CREATE)
+    if earlier is not None and await _is_local(session, backup):
         return earlier
-    await station.note(Event.INTENT, Step.CREATE, datetime.now(UTC).isoformat())
-    begun = (await station.history()).last(Event.INTENT, Step.CREATE)
+    await session.note(Event.INTENT, Step.CREATE, datetime.now(UTC).isoformat())
+    begun = (await session.journal()).last(Event.INTENT, Step.CREATE)
     if begun is None:
-        message = f"{station.replica} does not show what was just written into its journal"
+        message = f"{session.replica} does not show what was just written into its journal"
         raise ClusterUnavailable(message)
     return begun
 
 
-async def _freeze(station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest) -> None:
+async def _freeze(
+    session: ReplicaSession, plan: ReplicaPlan, backup: str, request: BackupRequest
+) -> None:
     flags = commands.CreateFlags(
         partitions=request.partitions,
         schema_only=request.schema_only,
@@ -123,22 +125,27 @@ async def _freeze(station: Station, plan: ReplicaPlan, backup: str, request: Bac
         configs=request.options.configs,
         named_collections=request.options.named_collections,
     )
-    token = station.sidecar.token()
+    token = session.sidecar.token()
     command = commands.create(backup, token, tables=plan.patterns, flags=flags)
-    await station.sidecar.settle(
+    await session.sidecar.settle(
         command,
-        done=lambda: _is_local(station, backup),
-        prepare=lambda: _remove_broken(station, backup),
+        done=lambda: _is_local(session, backup),
+        prepare=lambda: _remove_broken(session, backup),
     )
 
 
 async def _record(
-    station: Station, plan: ReplicaPlan, backup: str, request: BackupRequest, *, intent: Entry
+    session: ReplicaSession,
+    plan: ReplicaPlan,
+    backup: str,
+    request: BackupRequest,
+    *,
+    intent: Entry,
 ) -> ReplicaRecord:
-    server = station.server
+    server = session.server
     frozen_until = datetime.now(UTC)
-    kept = await _kept_tables(station, plan, backup, begun_at=intent.at)
-    prints = await _fingerprints(station, backup, kept, request)
+    kept = await _kept_tables(session, plan, backup, begun_at=intent.at)
+    prints = await _fingerprints(session, backup, kept, request)
     return ReplicaRecord(
         shard=plan.shard,
         replica=plan.replica,
@@ -153,7 +160,7 @@ async def _record(
 
 
 async def _kept_tables(
-    station: Station, plan: ReplicaPlan, backup: str, *, begun_at: int
+    session: ReplicaSession, plan: ReplicaPlan, backup: str, *, begun_at: int
 ) -> tuple[Table, ...]:
     """Compare what the sidecar kept with what was planned; a gap is a failure.
 
@@ -162,11 +169,11 @@ async def _kept_tables(
     """
     if not plan.tables:
         return ()
-    frozen = await read_frozen(station.server, backup)
+    frozen = await read_frozen(session.server, backup)
     if frozen is None:
         return plan.tables
     planned = {table.full_name: table for table in plan.tables}
-    standing = {table.full_name: table for table in await read_tables(station.server)}
+    standing = {table.full_name: table for table in await read_tables(session.server)}
     left_out = [
         name
         for name, table in planned.items()
@@ -174,7 +181,7 @@ async def _kept_tables(
     ]
     if left_out:
         message = (
-            f"shard {station.shard}, replica {station.replica}: the sidecar left out "
+            f"shard {session.shard}, replica {session.replica}: the sidecar left out "
             f"{', '.join(left_out)}; mend its skip_tables, or name the tables to back up"
         )
         raise ActionFailed(message)
@@ -183,25 +190,25 @@ async def _kept_tables(
 
 
 async def _fingerprints(
-    station: Station, backup: str, tables: tuple[Table, ...], request: BackupRequest
+    session: ReplicaSession, backup: str, tables: tuple[Table, ...], request: BackupRequest
 ) -> dict[str, Fingerprint | None]:
     if request.schema_only:
         return {}
     with_rows = {TableClass.LOCAL, TableClass.REPLICATED}
     names = [table.full_name for table in tables if table.table_class in with_rows]
-    return await read_fingerprints(station.server, backup, names) if names else {}
+    return await read_fingerprints(session.server, backup, names) if names else {}
 
 
-async def _remove_broken(station: Station, backup: str) -> None:
+async def _remove_broken(session: ReplicaSession, backup: str) -> None:
     """Delete what an interrupted freeze left; asked only when none is under way."""
-    local = (await read_listing(station.server)).local(backup)
+    local = (await read_listing(session.server)).local(backup)
     if local is not None and local.broken:
-        await station.sidecar.delete(commands.delete("local", backup))
+        await session.sidecar.delete(commands.delete("local", backup))
 
 
-async def _is_local(station: Station, backup: str) -> bool:
-    return (await read_listing(station.server)).holds(backup, location="local")
+async def _is_local(session: ReplicaSession, backup: str) -> bool:
+    return (await read_listing(session.server)).holds(backup, location="local")
 
 
-async def _is_remote(station: Station, backup: str) -> bool:
-    return (await read_listing(station.server)).holds(backup, location="remote")
+async def _is_remote(session: ReplicaSession, backup: str) -> bool:
+    return (await read_listing(session.server)).holds(backup, location="remote")

@@ -23,7 +23,7 @@ from tasks.clickhouse.tables import (
 from tasks.clickhouse.versions import read_sidecar_version, read_version
 from tasks.domain.actions import Action, busy_with
 from tasks.domain.errors import BackupError, ClusterUnavailable, InvalidRequest, ServerError
-from tasks.domain.inspection import Inspection, Sight
+from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
 from tasks.fan_out import PLAIN, fan_out
 
@@ -52,7 +52,7 @@ def find_inventory(
     return found
 
 
-async def inspect_cluster(cluster: Cluster, *, operation_id: str, width: int) -> Sight:
+async def inspect_cluster(cluster: Cluster, *, operation_id: str, width: int) -> Observation:
     """Look at every replica in parallel. What does not answer is told, not raised."""
     places = [
         (shard.name, cluster.server(replica.name))
@@ -62,7 +62,7 @@ async def inspect_cluster(cluster: Cluster, *, operation_id: str, width: int) ->
     looks = await fan_out(
         (inspect_replica(server, shard, operation_id) for shard, server in places), width=width
     )
-    return Sight(
+    return Observation(
         inspections=tuple(look for look in looks if isinstance(look, Inspection)),
         unreachable={
             server.name: str(look)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import BackupError
 from tasks.fan_out import all_or_raise, fan_out
 from tasks.reports import Progress
@@ -12,30 +12,32 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Stations by replica name, at most `width` of them at work at once."""
+    """Sessions by replica name, at most `width` of them at work at once."""
 
-    def __init__(self, stations: Iterable[Station], *, width: int, progress: Progress) -> None:
-        self.stations: Mapping[str, Station] = {s.replica: s for s in stations}
+    def __init__(
+        self, sessions: Iterable[ReplicaSession], *, width: int, progress: Progress
+    ) -> None:
+        self.sessions: Mapping[str, ReplicaSession] = {s.replica: s for s in sessions}
         self._width = width
         self._progress = progress
 
     async def phase(
-        self, name: str, replicas: Iterable[str], call: Callable[[Station], Awaitable[T]]
+        self, name: str, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
     ) -> dict[str, T | BackupError]:
         """Run one phase on some replicas and wait for all: the barrier. Errors stay in place."""
 
-        async def told(station: Station) -> T:
-            result = await call(station)
+        async def told(session: ReplicaSession) -> T:
+            result = await call(session)
             await self._progress.advance(name)
             return result
 
         names = list(replicas)
-        calls = (told(self.stations[replica]) for replica in names)
+        calls = (told(self.sessions[replica]) for replica in names)
         results = await fan_out(calls, width=self._width)
         return dict(zip(names, results, strict=True))
 
     async def demand(
-        self, name: str, replicas: Iterable[str], call: Callable[[Station], Awaitable[T]]
+        self, name: str, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
     ) -> dict[str, T]:
         """Run one phase and raise the first error: for phases that must succeed everywhere."""
         results = await self.phase(name, replicas, call)

@@ -4,23 +4,23 @@ from prefect import task
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines
 from tasks.domain.names import is_probe_of, manifest_name
 from tasks.domain.tables import is_scratch_database
 from tasks.fan_out import HEALING
 
 
-@task(task_run_name="clean-{station.replica}", **HEALING)
-async def delete_leftovers(station: Station, backup: str) -> None:
+@task(task_run_name="clean-{session.replica}", **HEALING)
+async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
     """Delete local copies of the backup and its manifest, and probes wherever they are.
 
     A local copy pins merged-away parts, and a restarted sidecar would upload it again.
     """
-    for row in (await read_listing(station.server)).rows:
+    for row in (await read_listing(session.server)).rows:
         local_copy = row.location == "local" and row.name in {backup, manifest_name(backup)}
         if local_copy or is_probe_of(backup, row.name):
-            await station.sidecar.delete(commands.delete(row.location, row.name))
-    for database in await read_database_engines(station.server):
+            await session.sidecar.delete(commands.delete(row.location, row.name))
+    for database in await read_database_engines(session.server):
         if is_scratch_database(database):  # under the lock every one of them is a leftover
-            await drop_database(station.server, database)
+            await drop_database(session.server, database)

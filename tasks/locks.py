@@ -9,13 +9,13 @@ from typing import Any
 
 from prefect import task
 
-from tasks.clickhouse.actions import Patience, read_actions
+from tasks.clickhouse.actions import Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, Server
-from tasks.clickhouse.journal import Scribe, prepare_journal, read_journal
+from tasks.clickhouse.journal import JournalWriter, prepare_journal, read_journal
 from tasks.clickhouse.lock import demand_unheld, held_lock, read_holder, release_by_hand
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import ClusterBusy
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.journal import Entry, Event, others_under_way
 from tasks.domain.requests import Options
 from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
@@ -38,8 +38,8 @@ class Beginning:
 
 @asynccontextmanager
 async def operation_under_way(
-    cluster: Cluster, sight: Sight, beginning: Beginning
-) -> AsyncIterator[tuple[Station, ...]]:
+    cluster: Cluster, observed: Observation, beginning: Beginning
+) -> AsyncIterator[tuple[ReplicaSession, ...]]:
     """Hold the lock and be written down on every replica that answers, until the body ends.
 
     Raises ClusterBusy naming the other operation, NotAllowed where `chops` cannot be written.
@@ -52,49 +52,49 @@ async def operation_under_way(
         operation=beginning.operation,
         lease_seconds=options.lease_seconds,
     ) as lock:
-        patience = Patience(
+        timeouts = Timeouts(
             action_seconds=options.action_timeout_seconds, busy_seconds=options.busy_timeout_seconds
         )
-        stations = tuple(
-            Station(
+        sessions = tuple(
+            ReplicaSession(
                 cluster.server(seen.replica),
                 shard=seen.shard,
                 operation=beginning.operation,
                 operation_id=beginning.operation_id,
-                leash=lock,
-                patience=patience,
+                lease=lock,
+                timeouts=timeouts,
             )
-            for seen in sight.inspections
+            for seen in observed.inspections
         )
         width = options.concurrency
         try:
             all_or_raise(
-                await fan_out((begin(s, beginning.payload) for s in stations), width=width)
+                await fan_out((begin(s, beginning.payload) for s in sessions), width=width)
             )
-            await _demand_to_be_alone(stations, beginning.operation_id)
-            yield stations
+            await _demand_to_be_alone(sessions, beginning.operation_id)
+            yield sessions
         finally:
             # where a replica is away, or still at work, the operation stays open: the truth
-            closing = fan_out((end(station) for station in stations), width=width)
+            closing = fan_out((end(session) for session in sessions), width=width)
             await asyncio.shield(asyncio.ensure_future(closing))
 
 
-@task(task_run_name="journal-{station.replica}", **PLAIN)
-async def begin(station: Station, payload: str) -> None:
+@task(task_run_name="journal-{session.replica}", **PLAIN)
+async def begin(session: ReplicaSession, payload: str) -> None:
     """Write down that the operation begins here, before its first command."""
-    await prepare_journal(station.server)
-    await station.note(Event.STARTED, payload=payload)
+    await prepare_journal(session.server)
+    await session.note(Event.STARTED, payload=payload)
 
 
-@task(task_run_name="end-{station.replica}", **HEALING)
-async def end(station: Station) -> None:
+@task(task_run_name="end-{session.replica}", **HEALING)
+async def end(session: ReplicaSession) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
-    await station.leash.check()
-    actions = await read_actions(station.server)
-    if any(action.running and action.belongs_to(station.operation_id) for action in actions):
+    await session.lease.check()
+    actions = await read_actions(session.server)
+    if any(action.running and action.belongs_to(session.operation_id) for action in actions):
         return
-    if (await station.history()).unfinished():
-        await station.note(Event.FINISHED)
+    if (await session.journal()).unfinished():
+        await session.note(Event.FINISHED)
 
 
 async def demand_free(cluster: Cluster, operation_id: str) -> None:
@@ -126,8 +126,8 @@ async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...
     for server in cluster.servers:
         journal = await read_journal(server, operation_id=operation_id)
         for entry in journal.of(operation_id).unfinished():
-            scribe = Scribe(server, operation_id=operation_id, operation=entry.operation)
-            await scribe.append(Event.FINISHED, payload="cleared by hand")
+            writer = JournalWriter(server, operation_id=operation_id, operation=entry.operation)
+            await writer.append(Event.FINISHED, payload="cleared by hand")
             done.append(f"closed the operation on {server.name}")
     return tuple(done)
 
@@ -142,8 +142,8 @@ async def _demand_idle(server: Server, operation_id: str) -> None:
             raise ClusterBusy(message)
 
 
-async def _demand_to_be_alone(stations: Sequence[Station], operation_id: str) -> None:
-    journals = [await read_journal(s.server, operation_id=operation_id) for s in stations]
+async def _demand_to_be_alone(sessions: Sequence[ReplicaSession], operation_id: str) -> None:
+    journals = [await read_journal(s.server, operation_id=operation_id) for s in sessions]
     others = others_under_way(journals, operation_id=operation_id)
     if others:
         raise ClusterBusy(_refusal(others[0]))

@@ -7,7 +7,7 @@ from prefect import task
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import delete_companion, write_companion
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tidy import tidied
 from tasks.domain.errors import ActionFailed, PreflightFailed, StorageUnavailable
 from tasks.domain.journal import Event, Step
@@ -18,42 +18,42 @@ _NOBODY = "chops-nosuch"
 _OBEYS = 'shall not be "none"'
 
 
-@task(task_run_name="probe-{station.replica}", **HEALING)
-async def prove_overrides(station: Station) -> None:
+@task(task_run_name="probe-{session.replica}", **HEALING)
+async def prove_overrides(session: ReplicaSession) -> None:
     """Demand that the sidecar obeys `--env`: else its own retention would delete backups."""
-    if (await station.history()).did(Step.OVERRIDES):
+    if (await session.journal()).did(Step.OVERRIDES):
         return
-    command = commands.probe_overrides(_NOBODY, station.sidecar.token())
+    command = commands.probe_overrides(_NOBODY, session.sidecar.token())
     try:
-        await station.sidecar.perform(command)
+        await session.sidecar.perform(command)
     except ActionFailed as error:
         if _OBEYS in str(error):
-            await station.note(Event.STEP, Step.OVERRIDES)
+            await session.note(Event.STEP, Step.OVERRIDES)
             return
     message = (
-        f"shard {station.shard}, replica {station.replica}: its sidecar ignores --env overrides "
+        f"shard {session.shard}, replica {session.replica}: its sidecar ignores --env overrides "
         "(general.disable_environment_override), so its own retention could delete other backups"
     )
     raise PreflightFailed(message)
 
 
 async def prove_paths(
-    stations: Mapping[str, Station], doubtful: Sequence[str], backup: str, *, width: int
+    sessions: Mapping[str, ReplicaSession], doubtful: Sequence[str], backup: str, *, width: int
 ) -> None:
     """Demand that replicas whose listings leave a doubt do not share one remote path.
 
     Each uploads a one-row companion of its own name; none may then list another one's.
     Raises PreflightFailed naming every pair that shares.
     """
-    members = [stations[replica] for replica in doubtful]
-    names = {station.replica: probe_name(backup, i) for i, station in enumerate(members)}
+    members = [sessions[replica] for replica in doubtful]
+    names = {session.replica: probe_name(backup, i) for i, session in enumerate(members)}
 
     async def remove_all() -> None:
-        gone = (remove_probe(station, names[station.replica]) for station in members)
+        gone = (remove_probe(session, names[session.replica]) for session in members)
         all_or_raise(await fan_out(gone, width=width))
 
     async with tidied(remove_all):
-        written = (write_probe(station, names[station.replica]) for station in members)
+        written = (write_probe(session, names[session.replica]) for session in members)
         all_or_raise(await fan_out(written, width=width))
         shared = await fan_out((foreign_probes(s, names) for s in members), width=width)
         findings = [finding for found in all_or_raise(shared) for finding in found]
@@ -65,25 +65,25 @@ async def prove_paths(
         raise PreflightFailed(message)
 
 
-@task(task_run_name="write-probe-{station.replica}", **HEALING)
-async def write_probe(station: Station, name: str) -> None:
-    await write_companion(station.sidecar, name, station.replica)
+@task(task_run_name="write-probe-{session.replica}", **HEALING)
+async def write_probe(session: ReplicaSession, name: str) -> None:
+    await write_companion(session.sidecar, name, session.replica)
 
 
-@task(task_run_name="read-probe-{station.replica}", **HEALING)
-async def foreign_probes(station: Station, names: Mapping[str, str]) -> list[str]:
+@task(task_run_name="read-probe-{session.replica}", **HEALING)
+async def foreign_probes(session: ReplicaSession, names: Mapping[str, str]) -> list[str]:
     """List whose probes this replica sees beside its own; its own must be there."""
-    listing = await read_listing(station.server)
-    if listing.remote(names[station.replica]) is None:
-        message = f"{station.replica} does not list what it uploaded: its storage is away"
+    listing = await read_listing(session.server)
+    if listing.remote(names[session.replica]) is None:
+        message = f"{session.replica} does not list what it uploaded: its storage is away"
         raise StorageUnavailable(message)
     return [
-        f"{station.replica} and {other} share one"
+        f"{session.replica} and {other} share one"
         for other, name in names.items()
-        if other != station.replica and listing.remote(name) is not None
+        if other != session.replica and listing.remote(name) is not None
     ]
 
 
-@task(task_run_name="remove-probe-{station.replica}", **HEALING)
-async def remove_probe(station: Station, name: str) -> None:
-    await delete_companion(station.sidecar, name)
+@task(task_run_name="remove-probe-{session.replica}", **HEALING)
+async def remove_probe(session: ReplicaSession, name: str) -> None:
+    await delete_companion(session.sidecar, name)

@@ -16,7 +16,7 @@ from tasks.clickhouse.commands import Command
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.parts import read_frozen, read_parts
-from tasks.clickhouse.station import Station
+from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_table, read_tables, reload_dictionary
 from tasks.domain.errors import (
     BackupUnusable,
@@ -48,210 +48,212 @@ _COLLECT_SECONDS = 2.0
 _COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
 
 
-@task(task_run_name="settle-{station.replica}", **HEALING)
-async def settle_down(station: Station) -> None:
+@task(task_run_name="settle-{session.replica}", **HEALING)
+async def settle_down(session: ReplicaSession) -> None:
     """Wait for what an earlier attempt of this restore may have left running."""
-    await station.sidecar.settle_down()
+    await session.sidecar.settle_down()
 
 
-@task(task_run_name="manifest-{station.replica}", **HEALING)
-async def fetch_manifest(station: Station, backup: str) -> Manifest:
+@task(task_run_name="manifest-{session.replica}", **HEALING)
+async def fetch_manifest(session: ReplicaSession, backup: str) -> Manifest:
     """Read the manifest from the bucket, once per operation."""
-    noted = (await station.history()).last(Event.MANIFEST, backup)
+    noted = (await session.journal()).last(Event.MANIFEST, backup)
     if noted is not None:
         return Manifest.from_text(noted.payload, origin=backup)
-    manifest = await read_manifest(station.sidecar, backup)
-    await station.note(Event.MANIFEST, backup, manifest.to_text())
+    manifest = await read_manifest(session.sidecar, backup)
+    await session.note(Event.MANIFEST, backup, manifest.to_text())
     return manifest
 
 
-@task(task_run_name="plan-{station.replica}", **HEALING)
-async def note_plan(station: Station, digest: str) -> None:
+@task(task_run_name="plan-{session.replica}", **HEALING)
+async def note_plan(session: ReplicaSession, digest: str) -> None:
     """Write down which plan was accepted: later attempts carry out the rest of this one."""
-    if not (await station.history()).did(Step.PLAN):
-        await station.note(Event.STEP, Step.PLAN, digest)
+    if not (await session.journal()).did(Step.PLAN):
+        await session.note(Event.STEP, Step.PLAN, digest)
 
 
 @task(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
 async def download_shard_backup(
-    station: Station, part: ReplicaRestore, backup: str, limit: int | None
+    session: ReplicaSession, part: ReplicaRestore, backup: str, limit: int | None
 ) -> None:
     """Bring the backup to this replica's disk: with rows where they go, else definitions only."""
-    journal = await station.history()
+    journal = await session.journal()
     needed = (*part.create, *part.late)
     if not needed or need_of(journal) is Need.NOTHING:
         return
-    if not (journal.did(Step.DOWNLOAD) and await _is_whole_locally(station, backup)):
+    if not (journal.did(Step.DOWNLOAD) and await _is_whole_locally(session, backup)):
         command = commands.download(
             backup,
-            station.sidecar.token(),
+            session.sidecar.token(),
             tables=_patterns(needed),
             schema_only=not part.fill,
             limit=limit,
         )
-        await _downloaded(station, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
-        await station.note(Event.STEP, Step.DOWNLOAD)
-    await _demand_all_there(station, part, backup)
+        await _downloaded(session, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
+        await session.note(Event.STEP, Step.DOWNLOAD)
+    await _demand_all_there(session, part, backup)
 
 
 @task(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
-async def take_safety_copy(station: Station, part: ReplicaRestore) -> bool:
+async def take_safety_copy(session: ReplicaSession, part: ReplicaRestore) -> bool:
     """Freeze what is about to be dropped into a local copy (hard links); False: nothing to save."""
-    journal = await station.history()
+    journal = await session.journal()
     if journal.did(Step.SAFETY) or journal.did(Step.DROP):
         return journal.did(Step.SAFETY)
     planned = {table.full_name for table in part.drop}
-    save = [t for t in await read_tables(station.server) if t.full_name in planned and t.saveable]
+    save = [t for t in await read_tables(session.server) if t.full_name in planned and t.saveable]
     if not save:
         return False
-    name = safety_name(station.operation_id)
+    name = safety_name(session.operation_id)
     command = commands.create(
         name,
-        station.sidecar.token(),
+        session.sidecar.token(),
         tables=sidecar_patterns(save, whole_databases=False),
         flags=commands.CreateFlags(),
     )
-    await station.sidecar.settle(command, done=lambda: _is_whole_locally(station, name))
-    await _demand_saved(station, name, save)
-    await station.note(Event.STEP, Step.SAFETY)
+    await session.sidecar.settle(command, done=lambda: _is_whole_locally(session, name))
+    await _demand_saved(session, name, save)
+    await session.note(Event.STEP, Step.SAFETY)
     return True
 
 
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
-async def drop_shard_tables(station: Station, part: ReplicaRestore, *, overwrite: bool) -> None:
+async def drop_shard_tables(
+    session: ReplicaSession, part: ReplicaRestore, *, overwrite: bool
+) -> None:
     """Drop what the backup replaces, having seen that it is still what was planned for."""
-    journal = await station.history()
+    journal = await session.journal()
     need = need_of(journal)
     if not need.drops:
         return
-    doomed = tables_to_drop(part, journal, await _standing(station), overwrite=overwrite)
+    doomed = tables_to_drop(part, journal, await _standing(session), overwrite=overwrite)
     if need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.fill}
-        demand_only_backup_rows(expected, await read_parts(station.server, list(expected)))
-    await station.note(Event.INTENT, Step.DROP)
+        demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
+    await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
-        await station.leash.check()
-        await drop_table(station.server, table)
-    still = sorted({table.full_name for table in doomed} & set(await _standing(station)))
+        await session.lease.check()
+        await drop_table(session.server, table)
+    still = sorted({table.full_name for table in doomed} & set(await _standing(session)))
     if still:
-        message = f"{station.replica}: {', '.join(still)} came back while they were dropped"
+        message = f"{session.replica}: {', '.join(still)} came back while they were dropped"
         raise TargetChanged(message)
-    await station.note(Event.STEP, Step.DROP)
+    await session.note(Event.STEP, Step.DROP)
 
 
 @task(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
-async def create_shard_tables(station: Station, part: ReplicaRestore, backup: str) -> None:
+async def create_shard_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create the tables that do not start by themselves, and write down which ones are ours."""
-    if part.create and need_of(await station.history()).drops:
-        await _create(station, part.create, backup, step=Step.SCHEMA)
+    if part.create and need_of(await session.journal()).drops:
+        await _create(session, part.create, backup, step=Step.SCHEMA)
 
 
 @task(task_run_name="data-{part.shard}-{part.replica}", **PLAIN)
 async def attach_shard_data(
-    station: Station, part: ReplicaRestore, backup: str
+    session: ReplicaSession, part: ReplicaRestore, backup: str
 ) -> tuple[TableComparison, ...]:
     """Attach the rows, once, and compare them with their fingerprints.
 
     Not retried: an attach that may have run in part is repaired by the next attempt.
     """
-    journal = await station.history()
+    journal = await session.journal()
     noted = journal.last(Event.STEP, Step.DATA)
     if noted is not None and need_of(journal) in {Need.FINISH, Need.NOTHING}:
         return _COMPARISONS.validate_json(noted.payload)
     names = [table.full_name for table in part.fill]
     seen: dict[str, tuple[Part, ...]] = {}
     if names:
-        demand_own(names, journal, await _standing(station))
-        await station.note(Event.INTENT, Step.DATA)
-        seen = await _attached(station, part, backup)
+        demand_own(names, journal, await _standing(session))
+        await session.note(Event.INTENT, Step.DATA)
+        seen = await _attached(session, part, backup)
     compared = rows_compared(part, seen)
-    await station.note(Event.STEP, Step.DATA, _COMPARISONS.dump_json(compared).decode())
+    await session.note(Event.STEP, Step.DATA, _COMPARISONS.dump_json(compared).decode())
     return compared
 
 
 @task(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
-async def create_late_tables(station: Station, part: ReplicaRestore, backup: str) -> None:
+async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create, when all rows are back, the tables that start by themselves."""
-    if (await station.history()).did(Step.LATE):
+    if (await session.journal()).did(Step.LATE):
         return
     for record in part.create:
         if record.engine == "Dictionary":  # may have been loaded while its source was empty
             with contextlib.suppress(ServerError, NotAllowed):
-                await reload_dictionary(station.server, record.as_table())
+                await reload_dictionary(session.server, record.as_table())
     if part.late:
-        await _create(station, part.late, backup, step=Step.LATE)
+        await _create(session, part.late, backup, step=Step.LATE)
     else:
-        await station.note(Event.STEP, Step.LATE)
+        await session.note(Event.STEP, Step.LATE)
 
 
-@task(task_run_name="read-tables-{station.replica}", **HEALING)
-async def read_restored_tables(station: Station) -> dict[str, Table]:
-    return await _standing(station)
+@task(task_run_name="read-tables-{session.replica}", **HEALING)
+async def read_restored_tables(session: ReplicaSession) -> dict[str, Table]:
+    return await _standing(session)
 
 
 async def _create(
-    station: Station, tables: Sequence[TableRecord], backup: str, *, step: Step
+    session: ReplicaSession, tables: Sequence[TableRecord], backup: str, *, step: Step
 ) -> None:
     """Let the sidecar create tables, see them there, and write down their identities.
 
     A sidecar drops what stands under these names: looked at right before the command is sent.
     """
     names = [table.full_name for table in tables]
-    await station.note(Event.INTENT, step)
+    await session.note(Event.INTENT, step)
 
     async def guard() -> None:
-        demand_creatable(names, await station.history(), await _standing(station))
+        demand_creatable(names, await session.journal(), await _standing(session))
 
-    command = commands.restore_schema(backup, station.sidecar.token(), tables=_patterns(tables))
-    await station.sidecar.perform(command, guard=guard)
-    standing = await _standing(station)
+    command = commands.restore_schema(backup, session.sidecar.token(), tables=_patterns(tables))
+    await session.sidecar.perform(command, guard=guard)
+    standing = await _standing(session)
     missing = [name for name in names if name not in standing]
     if missing:
-        message = f"{station.replica}: the sidecar did not create {', '.join(missing)}"
+        message = f"{session.replica}: the sidecar did not create {', '.join(missing)}"
         raise BackupUnusable(message)
     made = {name: standing[name].identity for name in names}
-    await station.note(Event.IDENTITY, payload=json.dumps(made))
-    await station.note(Event.STEP, step)
+    await session.note(Event.IDENTITY, payload=json.dumps(made))
+    await session.note(Event.STEP, step)
 
 
 async def _attached(
-    station: Station, part: ReplicaRestore, backup: str
+    session: ReplicaSession, part: ReplicaRestore, backup: str
 ) -> dict[str, tuple[Part, ...]]:
     """Attach, and look at the parts again and again meanwhile: merges make parts vanish."""
     names = [table.full_name for table in part.fill]
-    command = commands.restore_data(backup, station.sidecar.token(), tables=_patterns(part.fill))
-    attaching = asyncio.create_task(station.sidecar.perform(command))
+    command = commands.restore_data(backup, session.sidecar.token(), tables=_patterns(part.fill))
+    attaching = asyncio.create_task(session.sidecar.perform(command))
     seen: dict[str, tuple[Part, ...]] = {}
     try:
         while not (await asyncio.wait({attaching}, timeout=_COLLECT_SECONDS))[0]:
             with contextlib.suppress(TransientError):  # a look that fails loses no row
-                seen = _merged(seen, await read_parts(station.server, names))
+                seen = _merged(seen, await read_parts(session.server, names))
     finally:
         if not attaching.done():
             attaching.cancel()
     await attaching
-    return _merged(seen, await read_parts(station.server, names))
+    return _merged(seen, await read_parts(session.server, names))
 
 
-async def _downloaded(station: Station, command: Command, *, ours: Entry | None) -> None:
+async def _downloaded(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
     """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
     trusted = ours is not None
 
     async def done() -> bool:
-        return trusted and await _is_whole_locally(station, command.name)
+        return trusted and await _is_whole_locally(session, command.name)
 
     async def prepare() -> None:
         nonlocal trusted
-        await _remove_leftover(station, command.name, ours=trusted)
-        await station.note(Event.INTENT, Step.DOWNLOAD)
+        await _remove_leftover(session, command.name, ours=trusted)
+        await session.note(Event.INTENT, Step.DOWNLOAD)
         trusted = True
 
-    await station.sidecar.settle(command, done=done, prepare=prepare)
+    await session.sidecar.settle(command, done=done, prepare=prepare)
 
 
-async def _demand_all_there(station: Station, part: ReplicaRestore, backup: str) -> None:
+async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Demand that the local copy holds every table, and every part where rows are attached."""
-    frozen = await read_frozen(station.server, backup)
+    frozen = await read_frozen(session.server, backup)
     if frozen is None:
         return
     missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
@@ -262,39 +264,39 @@ async def _demand_all_there(station: Station, part: ReplicaRestore, backup: str)
     ]
     if missing:
         message = (
-            f"shard {station.shard}, replica {station.replica}: what was downloaded of {backup} "
+            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
             f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
         )
         raise BackupUnusable(message)
 
 
-async def _demand_saved(station: Station, name: str, save: Sequence[Table]) -> None:
-    frozen = await read_frozen(station.server, name)
+async def _demand_saved(session: ReplicaSession, name: str, save: Sequence[Table]) -> None:
+    frozen = await read_frozen(session.server, name)
     if frozen is None:
         return
     missing = [table.full_name for table in save if table.full_name not in frozen]
     if missing:
         message = (
-            f"shard {station.shard}, replica {station.replica}: the sidecar left "
+            f"shard {session.shard}, replica {session.replica}: the sidecar left "
             f"{', '.join(missing)} out of the safety copy; nothing was dropped"
         )
         raise PreflightFailed(message)
 
 
-async def _remove_leftover(station: Station, backup: str, *, ours: bool) -> None:
+async def _remove_leftover(session: ReplicaSession, backup: str, *, ours: bool) -> None:
     """Drop a local copy that stands in the way, if it is a copy of the remote one, or broken."""
-    listing = await read_listing(station.server)
+    listing = await read_listing(session.server)
     local, remote = listing.local(backup), listing.remote(backup)
     if local is None:
         return
     same = remote is not None and remote.created_at == local.created_at
     if not (ours or same or local.broken):
         message = (
-            f"shard {station.shard}, replica {station.replica}: a local backup {backup} stands in "
+            f"shard {session.shard}, replica {session.replica}: a local backup {backup} stands in "
             "the way, and it is not a copy of the remote one; delete or rename it"
         )
         raise PreflightFailed(message)
-    await station.sidecar.delete(commands.delete("local", backup))
+    await session.sidecar.delete(commands.delete("local", backup))
 
 
 def _merged(
@@ -309,12 +311,12 @@ def _merged(
     return merged
 
 
-async def _standing(station: Station) -> dict[str, Table]:
-    return {table.full_name: table for table in await read_tables(station.server)}
+async def _standing(session: ReplicaSession) -> dict[str, Table]:
+    return {table.full_name: table for table in await read_tables(session.server)}
 
 
-async def _is_whole_locally(station: Station, backup: str) -> bool:
-    return (await read_listing(station.server)).holds(backup, location="local")
+async def _is_whole_locally(session: ReplicaSession, backup: str) -> bool:
+    return (await read_listing(session.server)).holds(backup, location="local")
 
 
 def _patterns(tables: Sequence[TableRecord]) -> tuple[str, ...]:

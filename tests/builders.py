@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.domain.backup_plan import BackupPlan, plan_backup
 from tasks.domain.fingerprint import Fingerprint, Part
-from tasks.domain.inspection import Inspection, Sight
+from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.journal import Entry, Event, Journal
 from tasks.domain.listing import Listed, Listing
@@ -155,8 +155,12 @@ def make_inspection(shard: int = 0, replica: int = 0, **fields: Any) -> Inspecti
     return Inspection(**(defaults | fields))
 
 
-def make_sight(*inspections: Inspection, unreachable: Mapping[str, str] | None = None) -> Sight:
-    return Sight(inspections or (make_inspection(0), make_inspection(1)), dict(unreachable or {}))
+def make_observation(
+    *inspections: Inspection, unreachable: Mapping[str, str] | None = None
+) -> Observation:
+    return Observation(
+        inspections or (make_inspection(0), make_inspection(1)), dict(unreachable or {})
+    )
 
 
 def backup_request(**fields: Any) -> BackupRequest:
@@ -171,13 +175,13 @@ def make_backup_plan(
     request: BackupRequest | None = None,
     *,
     topology: Topology | None = None,
-    sight: Sight | None = None,
+    observed: Observation | None = None,
     **fields: Any,
 ) -> BackupPlan:
     return plan_backup(
         request or backup_request(),
         topology or make_topology(),
-        sight or make_sight(),
+        observed or make_observation(),
         **({"backup_name": BACKUP, "operation_id": OPERATION} | fields),
     )
 
@@ -240,7 +244,7 @@ def make_restore_plan(
     *,
     manifest: Manifest | None = None,
     topology: Topology | None = None,
-    sight: Sight | None = None,
+    observed: Observation | None = None,
     operation_id: str = OPERATION,
 ) -> RestorePlan:
     """Plan onto two shards that hold nothing, unless told otherwise."""
@@ -248,7 +252,7 @@ def make_restore_plan(
         request or restore_request(),
         manifest or make_manifest(),
         topology or make_topology(),
-        sight or make_sight(make_target(0), make_target(1)),
+        observed or make_observation(make_target(0), make_target(1)),
         operation_id=operation_id,
     )
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.commands import Command, Token, Verb
-from tasks.clickhouse.errors import told
-from tasks.domain.actions import Action, Status
+from tasks.clickhouse.errors import redacted
+from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import (
     ActionFailed,
     ClusterBusy,
@@ -40,7 +40,7 @@ _DUPLICATE = "command is already running"
 Guard = Callable[[], Awaitable[None]]
 
 
-class Leash(Protocol):
+class Lease(Protocol):
     """What lets an operation act: asked before every command and while waiting."""
 
     async def check(self) -> None:
@@ -52,7 +52,7 @@ class Leash(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long to wait for one action, and for a sidecar that is at work for others."""
 
     action_seconds: float
@@ -68,21 +68,21 @@ async def read_actions(server: Server) -> tuple[Action, ...]:
     """Read the sidecar's history, oldest first. Empty after a restart."""
     rows = await server.rows(_READ, settings=READ_ONCE)
     return tuple(
-        Action(command=row["command"], status=Status(row["status"]), error=row["error"])
+        Action(command=row["command"], status=ActionStatus(row["status"]), error=row["error"])
         for row in rows
     )
 
 
 class Sidecar:
-    """One sidecar under one leash, working for one operation."""
+    """One sidecar under one lease, working for one operation."""
 
     def __init__(
-        self, server: Server, *, operation_id: str, leash: Leash, patience: Patience
+        self, server: Server, *, operation_id: str, lease: Lease, timeouts: Timeouts
     ) -> None:
         self.server = server
         self.operation_id = operation_id
-        self._leash = leash
-        self._patience = patience
+        self._lease = lease
+        self._timeouts = timeouts
 
     def token(self) -> Token:
         return new_token(self.operation_id)
@@ -120,12 +120,12 @@ class Sidecar:
 
     async def settle_down(self) -> None:
         """Wait until nothing that an earlier attempt of this operation sent is at work."""
-        poll = _Polling(self._patience.action_seconds, what=f"work on {self.server.name}")
+        poll = _Polling(self._timeouts.action_seconds, what=f"work on {self.server.name}")
         while any(
             action.running and action.belongs_to(self.operation_id)
             for action in await read_actions(self.server)
         ):
-            await self._leash.check()
+            await self._lease.check()
             await poll.pause()
 
     async def perform(self, command: Command, *, guard: Guard | None = None) -> None:
@@ -169,7 +169,7 @@ class Sidecar:
         self, command: Command, *, guard: Guard | None = None, timeout_seconds: int = 60
     ) -> None:
         clock = asyncio.get_running_loop().time
-        deadline, pause = clock() + self._patience.busy_seconds, _SHORTEST_POLL
+        deadline, pause = clock() + self._timeouts.busy_seconds, _SHORTEST_POLL
         while True:
             if guard is not None:
                 await guard()
@@ -189,7 +189,7 @@ class Sidecar:
         A row that appears in its place without our token (the sidecar resumed by itself after a
         restart) is waited for as if it were ours.
         """
-        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
         absent_since: float | None = None
         while True:
             seen = await self._look(command)
@@ -201,7 +201,7 @@ class Sidecar:
                 absent_since = poll.now
             elif poll.now - absent_since >= _ABSENT_FOR_SECONDS:
                 return None
-            await self._leash.check()
+            await self._lease.check()
             await poll.pause()
 
     async def _look(self, command: Command) -> Action | None:
@@ -209,7 +209,7 @@ class Sidecar:
             history = await read_actions(self.server)
         except ClusterUnavailable:
             # the sidecar or its server is away: it says nothing, it proves nothing
-            return Action(command=command.text, status=Status.IN_PROGRESS)
+            return Action(command=command.text, status=ActionStatus.IN_PROGRESS)
         return _own_row(history, command) or _resumed_row(history, command)
 
     async def _running(self, command: Command) -> Action | None:
@@ -221,7 +221,7 @@ class Sidecar:
         return None
 
     async def _wait_for_twin(self, command: Command) -> Action | None:
-        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
         while True:
             running = [
                 action
@@ -230,14 +230,14 @@ class Sidecar:
             ]
             if not running:
                 return None
-            await self._leash.check()
+            await self._lease.check()
             await poll.pause()
 
     async def _insert(self, command: Command, *, timeout_seconds: int) -> None:
         now = await self.server.value("SELECT toUInt32(now()) AS now")
-        await self._leash.check()
+        await self._lease.check()
         # inside the lease: whoever waits it out finds nothing of ours that may still begin
-        not_after = int(now) + int(min(_FENCE_SECONDS, self._leash.remaining_seconds))
+        not_after = int(now) + int(min(_FENCE_SECONDS, self._lease.remaining_seconds))
         try:
             await self.server.execute(
                 _SUBMIT,
@@ -250,7 +250,7 @@ class Sidecar:
 
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""
-        poll = _Polling(self._patience.action_seconds, what=self._what(command))
+        poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
         while True:
             try:
                 if _own_row(await read_actions(self.server), command) is not None:
@@ -268,12 +268,12 @@ class Sidecar:
         return f"`{command.verb} {command.name}` on {self.server.name}"
 
     def _demand_success(self, command: Command, ended: Action) -> None:
-        if ended.status is Status.SUCCESS:
+        if ended.status is ActionStatus.SUCCESS:
             return
         if ended.resumed:  # not what was sent: sending it again is the cure
-            message = f"{self._what(command)} was resumed without success: {told(ended.error)}"
+            message = f"{self._what(command)} was resumed without success: {redacted(ended.error)}"
             raise FateUnknown(message)
-        message = f"{self._what(command)} ended as {ended.status}: {told(ended.error)}"
+        message = f"{self._what(command)} ended as {ended.status}: {redacted(ended.error)}"
         raise ActionFailed(message)
 
 
@@ -327,4 +327,4 @@ def _resumed_row(history: tuple[Action, ...], command: Command) -> Action | None
 
 
 def _is_attached_elsewhere(action: Action) -> bool:
-    return action.status is Status.ERROR and _DUPLICATE in action.error
+    return action.status is ActionStatus.ERROR and _DUPLICATE in action.error

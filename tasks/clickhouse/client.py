@@ -12,7 +12,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import Error
 
-from tasks.clickhouse.errors import told, translated
+from tasks.clickhouse.errors import redacted, translated
 from tasks.domain.errors import ClusterUnavailable, NotAllowed
 from tasks.domain.inventory import CredentialNames, Inventory
 from tasks.domain.topology import Replica
@@ -141,7 +141,7 @@ class _Translating:
         if isinstance(error, Error):
             raise translated(error, where=self._where) from error
         if isinstance(error, (aiohttp.ClientError, OSError)):
-            message = f"{self._where} does not answer: {told(str(error))}"
+            message = f"{self._where} does not answer: {redacted(str(error))}"
             raise ClusterUnavailable(message) from error
 
 

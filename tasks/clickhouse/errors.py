@@ -62,13 +62,13 @@ def translated(error: Error, *, where: str) -> BackupError:
     The driver's error loses its credentials too: a traceback prints what is chained.
     """
     ours = _ours(error, where)
-    error.args = (told(str(error)),)
+    error.args = (redacted(str(error)),)
     return ours
 
 
 def _ours(error: Error, where: str) -> BackupError:
     code = error.code
-    text = told(str(error))
+    text = redacted(str(error))
     if code is None:
         return ClusterUnavailable(f"{where} does not answer: {text}")
     if code == REFUSED_BY_SIDECAR:
@@ -81,7 +81,7 @@ def _ours(error: Error, where: str) -> BackupError:
     return ServerError(f"{where} answers with code {code}: {text}", code=code)
 
 
-def told(text: str) -> str:
+def redacted(text: str) -> str:
     """Make a foreign text fit for a message: one line, no credentials, cut."""
     clean = " ".join(text[:_LONGEST_READ].split())
     for pattern, shown in _HIDING:
@@ -104,7 +104,7 @@ def refusal(text: str) -> Refusal | None:
 def _of_refusal(text: str, where: str) -> BackupError:
     body = refusal(text)
     if body is None:
-        return ActionFailed(f"the sidecar of {where} refuses: {told(text)}")
+        return ActionFailed(f"the sidecar of {where} refuses: {redacted(text)}")
     if _LOCKED in body.error:
-        return ClusterBusy(f"the sidecar of {where} is at work: {told(body.error)}")
-    return ActionFailed(f"the sidecar of {where} refuses: {told(body.error)}")
+        return ClusterBusy(f"the sidecar of {where} is at work: {redacted(body.error)}")
+    return ActionFailed(f"the sidecar of {where} refuses: {redacted(body.error)}")

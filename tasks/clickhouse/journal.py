@@ -40,7 +40,7 @@ async def read_journal(server: Server, *, operation_id: str) -> Journal:
     return Journal(tuple(_entry(row) for row in rows))
 
 
-class Scribe:
+class JournalWriter:
     """Appends for one operation on one server, in an order that survives equal seconds."""
 
     def __init__(self, server: Server, *, operation_id: str, operation: str) -> None:

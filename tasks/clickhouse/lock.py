@@ -46,7 +46,7 @@ class Holder:
 
 
 class Lock:
-    """A held generation: the leash of everything that its operation does."""
+    """A held generation: the lease of everything that its operation does."""
 
     def __init__(self, server: Server, holder: Holder) -> None:
         self._server = server

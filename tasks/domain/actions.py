@@ -9,7 +9,7 @@ from tasks.domain.names import manifest_name
 TOKEN = "CHOPS_OP"  # noqa: S105 - the name of an override, not a secret
 
 
-class Status(StrEnum):
+class ActionStatus(StrEnum):
     """Every status that a sidecar gives."""
 
     IN_PROGRESS = "in progress"
@@ -23,12 +23,12 @@ class Action:
     """One row of system.backup_actions."""
 
     command: str
-    status: Status
+    status: ActionStatus
     error: str = ""
 
     @property
     def running(self) -> bool:
-        return self.status is Status.IN_PROGRESS
+        return self.status is ActionStatus.IN_PROGRESS
 
     @property
     def verb(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.domain.errors import PreflightFailed
-from tasks.domain.inspection import Inspection, Sight, unfit
+from tasks.domain.inspection import Inspection, Observation, unfit
 from tasks.domain.journal import Event
 from tasks.domain.names import is_companion, manifest_name
 from tasks.domain.requests import BackupRequest, ReplicaSelection
@@ -45,7 +45,7 @@ class BackupPlan:
 def plan_backup(
     request: BackupRequest,
     topology: Topology,
-    sight: Sight,
+    observed: Observation,
     *,
     backup_name: str,
     operation_id: str,
@@ -55,11 +55,11 @@ def plan_backup(
     chosen: list[Inspection] = []
     reasons: dict[str, str] = {}
     for shard in topology.shards:
-        picked, why, wrong = _choose(shard, request, sight, operation_id)
+        picked, why, wrong = _choose(shard, request, observed, operation_id)
         findings += wrong
         chosen += picked
         reasons |= {seen.replica: why for seen in picked}
-    findings += _taken(backup_name, sight, chosen, operation_id)
+    findings += _taken(backup_name, observed, chosen, operation_id)
     plans = tuple(_replica_plan(request, seen, reasons[seen.replica]) for seen in chosen)
     if not findings and not any(plan.tables for plan in plans):
         findings.append(_nothing(request))
@@ -70,9 +70,9 @@ def plan_backup(
         backup_name=backup_name,
         request=request,
         replicas=plans,
-        uncovered=_uncovered(request, sight, chosen),
+        uncovered=_uncovered(request, observed, chosen),
         notes=(
-            *(f"{name} was left out: {why}" for name, why in sight.unreachable.items()),
+            *(f"{name} was left out: {why}" for name, why in observed.unreachable.items()),
             *_unmatched(request, plans),
         ),
     )
@@ -99,16 +99,16 @@ def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
 
 
 def _choose(
-    shard: Shard, request: BackupRequest, sight: Sight, operation_id: str
+    shard: Shard, request: BackupRequest, observed: Observation, operation_id: str
 ) -> tuple[list[Inspection], str, list[str]]:
-    candidates = sight.of_shard(shard.name)
+    candidates = observed.of_shard(shard.name)
     problems = {
         seen.replica: unfit(seen, selected(seen.tables, request.tables)) for seen in candidates
     }
     absent = [
-        f"shard {shard.name}, replica {replica.name}: {sight.unreachable[replica.name]}"
+        f"shard {shard.name}, replica {replica.name}: {observed.unreachable[replica.name]}"
         for replica in shard.replicas
-        if replica.name in sight.unreachable
+        if replica.name in observed.unreachable
     ]
     wrong = [*absent, *(finding for found in problems.values() for finding in found)]
     if request.replica_selection is ReplicaSelection.ALL_REPLICAS:
@@ -142,16 +142,18 @@ def _begun_on(seen: Inspection, operation_id: str) -> bool:
     return seen.journal.of(operation_id).last(Event.INTENT) is not None
 
 
-def _taken(name: str, sight: Sight, chosen: Sequence[Inspection], operation_id: str) -> list[str]:
+def _taken(
+    name: str, observed: Observation, chosen: Sequence[Inspection], operation_id: str
+) -> list[str]:
     """Tell where the name is listed though this operation put nothing there.
 
     A replica that is not chosen may list what its sibling uploaded into a path of the shard, also
     when it was away at that time and knows nothing of the operation.
     """
-    begun = {seen.shard for seen in sight.inspections if _begun_on(seen, operation_id)}
+    begun = {seen.shard for seen in observed.inspections if _begun_on(seen, operation_id)}
     return [
         f"{seen.place}: the name {name} is taken by a backup that this operation did not make here"
-        for seen in sight.inspections
+        for seen in observed.inspections
         if (seen.listing.has(name) or seen.listing.has(manifest_name(name)))
         and not _begun_on(seen, operation_id)
         and (seen in chosen or seen.shard not in begun)
@@ -171,9 +173,9 @@ def _unmatched(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str
 
 
 def _uncovered(
-    request: BackupRequest, sight: Sight, chosen: Sequence[Inspection]
+    request: BackupRequest, observed: Observation, chosen: Sequence[Inspection]
 ) -> tuple[str, ...]:
-    left_out = [seen for seen in sight.inspections if seen not in chosen]
+    left_out = [seen for seen in observed.inspections if seen not in chosen]
     return tuple(
         f"{table.full_name} on {seen.replica}: {table.rows} rows"
         for seen in left_out

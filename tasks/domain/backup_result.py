@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tasks.domain.backup_plan import BackupPlan, ReplicaPlan
 from tasks.domain.errors import BackupError, BackupUnusable
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.journal import Event
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, Status
@@ -42,12 +42,12 @@ def manifest_of(plan: BackupPlan, topology: Topology, attempt: Attempt, stored: 
     )
 
 
-def text_to_commit(manifest: Manifest, sight: Sight) -> str:
+def text_to_commit(manifest: Manifest, observed: Observation) -> str:
     """Render the manifest, or find the text an earlier attempt noted: all copies are the same.
 
     Raises BackupUnusable when the data is not what that text says any more.
     """
-    for seen in sight.inspections:
+    for seen in observed.inspections:
         journal = seen.journal.of(manifest.operation_id)
         noted = journal.last(Event.MANIFEST, manifest.backup_name)
         if noted is None:
@@ -154,7 +154,7 @@ def _next_steps(
         return ("The backup is whole and can be restored; only the cleaning up failed.", again)
     if copies:
         return (
-            "The data is whole, but copies of its manifest are missing, and a restore wants all.",
+            "The backup is whole and can be restored; copies of its manifest are missing.",
             again,
         )
     return (

@@ -38,7 +38,7 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """The whole cluster as seen: replicas that answered, and why the others did not."""
 
     inspections: tuple[Inspection, ...]

@@ -3,18 +3,18 @@
 from typing import Any
 
 from tasks.domain.errors import InvalidRequest
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.journal import Event
 
 
 def begun_as(
-    sight: Sight, *, operation: str, operation_id: str, request: dict[str, Any]
+    observed: Observation, *, operation: str, operation_id: str, request: dict[str, Any]
 ) -> str | None:
     """Find the name under which an earlier attempt began; None when this is the first one.
 
     Raises InvalidRequest when the earlier attempt asked for something else.
     """
-    for seen in sight.inspections:
+    for seen in observed.inspections:
         earlier = seen.journal.of(operation_id).last(Event.STARTED)
         if earlier is None:
             continue

@@ -18,7 +18,7 @@ from tasks.domain.errors import (
     TargetNotEmpty,
     TopologyMismatch,
 )
-from tasks.domain.inspection import Inspection, Sight, replicated_tables
+from tasks.domain.inspection import Inspection, Observation, replicated_tables
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
@@ -85,22 +85,22 @@ class RestorePlan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def demand_listed(backup: str, sight: Sight) -> str:
+def demand_listed(backup: str, observed: Observation) -> str:
     """Find a replica that lists the manifest of `backup`: one copy commits the whole.
 
     Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
     """
-    _demand_reachable(sight)
+    _demand_reachable(observed)
     name = manifest_name(backup)
-    having = [seen for seen in sight.inspections if _whole(seen, name)]
+    having = [seen for seen in observed.inspections if _whole(seen, name)]
     if having:
         return having[0].replica
-    if any(seen.listing.has(backup) for seen in sight.inspections):
+    if any(seen.listing.has(backup) for seen in observed.inspections):
         message = (
             f"backup {backup} has no manifest: it was never completed, or another tool made it"
         )
         raise BackupUnusable(message)
-    shards = ", ".join(sorted({seen.shard for seen in sight.inspections}))
+    shards = ", ".join(sorted({seen.shard for seen in observed.inspections}))
     message = f"no shard lists a backup named {backup}; the shards asked are {shards}"
     raise BackupNotFound(message)
 
@@ -109,7 +109,7 @@ def plan_restore(
     request: RestoreRequest,
     manifest: Manifest,
     topology: Topology,
-    sight: Sight,
+    observed: Observation,
     *,
     operation_id: str,
 ) -> RestorePlan:
@@ -117,25 +117,25 @@ def plan_restore(
 
     Tables that an earlier attempt of this operation made are its own: neither guarded nor dropped.
     """
-    _demand_same_layout(manifest, topology, sight)
+    _demand_same_layout(manifest, topology, observed)
     _demand_homes(request, manifest, topology)
     _demand_provable(manifest, topology)
     parts = tuple(
         _replica_restore(request, manifest, shard, seen, operation_id=operation_id)
         for shard in topology.shards
-        for seen in sight.of_shard(shard.name)
+        for seen in observed.of_shard(shard.name)
     )
-    _demand_fit(request, manifest, sight, parts, operation_id=operation_id)
+    _demand_fit(request, manifest, observed, parts, operation_id=operation_id)
     losses = [loss for part in parts for loss in _losses(request, manifest, part)]
-    _demand_permission(request, sight, manifest, parts, losses)
+    _demand_permission(request, observed, manifest, parts, losses)
     plan = RestorePlan(
         backup_name=request.backup,
         request=request,
         replicas=parts,
         lost=tuple(f"{loss.table.full_name} on {loss.replica}" for loss in losses),
-        notes=_missing_copies(request.backup, sight),
+        notes=_missing_copies(request.backup, observed),
     )
-    accepted = _accepted_digest(sight, operation_id) or plan.digest
+    accepted = _accepted_digest(observed, operation_id) or plan.digest
     if request.approved_plan not in (None, accepted):
         message = (
             f"the plan is not the approved one any more: its digest is {accepted}, approved was "
@@ -145,18 +145,18 @@ def plan_restore(
     return plan
 
 
-def _accepted_digest(sight: Sight, operation_id: str) -> str | None:
+def _accepted_digest(observed: Observation, operation_id: str) -> str | None:
     """Find the plan that an earlier attempt began to carry out: what is left of it is not less."""
-    for seen in sight.inspections:
+    for seen in observed.inspections:
         noted = seen.journal.of(operation_id).last(Event.STEP, Step.PLAN)
         if noted is not None:
             return noted.payload
     return None
 
 
-def _missing_copies(backup: str, sight: Sight) -> tuple[str, ...]:
-    having = {s.shard for s in sight.inspections if _whole(s, manifest_name(backup))}
-    missing = sorted({seen.shard for seen in sight.inspections} - having)
+def _missing_copies(backup: str, observed: Observation) -> tuple[str, ...]:
+    having = {s.shard for s in observed.inspections if _whole(s, manifest_name(backup))}
+    missing = sorted({seen.shard for seen in observed.inspections} - having)
     if not missing:
         return ()
     note = (
@@ -176,14 +176,14 @@ class _Loss:
     why: str
 
 
-def _demand_reachable(sight: Sight) -> None:
-    if sight.unreachable:
-        told = "; ".join(f"{name}: {why}" for name, why in sight.unreachable.items())
+def _demand_reachable(observed: Observation) -> None:
+    if observed.unreachable:
+        told = "; ".join(f"{name}: {why}" for name, why in observed.unreachable.items())
         message = f"a restore needs every replica: {told}"
         raise PreflightFailed(message)
 
 
-def _demand_same_layout(manifest: Manifest, topology: Topology, sight: Sight) -> None:
+def _demand_same_layout(manifest: Manifest, topology: Topology, observed: Observation) -> None:
     wanted, standing = set(manifest.shards), {shard.name for shard in topology.shards}
     if wanted != standing:
         message = (
@@ -192,7 +192,7 @@ def _demand_same_layout(manifest: Manifest, topology: Topology, sight: Sight) ->
         )
         raise TopologyMismatch(message)
     for record in manifest.replicas:
-        for seen in sight.of_shard(record.shard):
+        for seen in observed.of_shard(record.shard):
             before, now = record.macros.get("shard"), seen.macros.get("shard")
             if None not in (before, now) and before != now:
                 message = (
@@ -305,14 +305,14 @@ def _why_lost(request: RestoreRequest, table: Table, *, refilled: bool, whole: b
 def _demand_fit(
     request: RestoreRequest,
     manifest: Manifest,
-    sight: Sight,
+    observed: Observation,
     parts: Sequence[ReplicaRestore],
     *,
     operation_id: str,
 ) -> None:
     findings = []
     for part in parts:
-        seen = sight.of(part.replica)
+        seen = observed.of(part.replica)
         if seen.busy_with is not None:
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
         if (part.create or part.late) and not _whole(seen, request.backup):
@@ -332,13 +332,13 @@ def _demand_fit(
 
 def _demand_permission(
     request: RestoreRequest,
-    sight: Sight,
+    observed: Observation,
     manifest: Manifest,
     parts: Sequence[ReplicaRestore],
     losses: Sequence[_Loss],
 ) -> None:
     if not request.overwrite:
-        _demand_empty(sight, manifest, parts)
+        _demand_empty(observed, manifest, parts)
         return
     refused = [
         loss
@@ -354,7 +354,9 @@ def _demand_permission(
         raise TargetNotEmpty(message)
 
 
-def _demand_empty(sight: Sight, manifest: Manifest, parts: Sequence[ReplicaRestore]) -> None:
+def _demand_empty(
+    observed: Observation, manifest: Manifest, parts: Sequence[ReplicaRestore]
+) -> None:
     taken = [
         f"{table.full_name} on {part.replica} ({_rows(table)})"
         for part in parts
@@ -370,7 +372,7 @@ def _demand_empty(sight: Sight, manifest: Manifest, parts: Sequence[ReplicaResto
     taken += [
         f"SQL function {name} on {seen.replica} (another definition)"
         for record in manifest.replicas
-        for seen in sight.of_shard(record.shard)
+        for seen in observed.of_shard(record.shard)
         for name, definition in record.functions.items()
         if seen.functions.get(name, definition) != definition
     ]

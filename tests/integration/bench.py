@@ -86,10 +86,11 @@ class Bench:
             self.add_orders(number, rows=rows, parts=parts)
 
     def add_orders(self, number: int, *, rows: int = 300, parts: int = 3, first: int = 0) -> None:
+        """Insert rows that weigh differently on each node, so that no two listings look alike."""
         self.nodes[number].query(
             f"INSERT INTO shop.orders SELECT {number} * 1000000 + {first} + number AS id, "
-            f"toDate('2026-01-15') + 31 * (number % {parts}), concat('order ', toString(id)) "
-            f"FROM numbers({rows})"
+            f"toDate('2026-01-15') + 31 * (number % {parts}), "
+            f"substring(hex(sipHash64(id)), 1, 4 + 4 * {number}) FROM numbers({rows})"
         )
 
     def contents(self, *tables: str) -> list[dict[str, str]]:

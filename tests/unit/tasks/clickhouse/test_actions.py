@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.clickhouse import commands
-from tasks.clickhouse.actions import Patience, Sidecar, new_token
+from tasks.clickhouse.actions import Sidecar, Timeouts, new_token
 from tasks.clickhouse.commands import Command, Token
 from tasks.domain.errors import (
     ActionFailed,
@@ -28,9 +28,9 @@ DELETE = commands.delete("local", BACKUP)
 BUSY = ClusterBusy("another operation is currently running")
 
 
-def make_sidecar(server: FakeSidecarServer, leash: FakeLeash | None = None) -> Sidecar:
-    patience = Patience(action_seconds=3600, busy_seconds=600)
-    return Sidecar(server, operation_id=OPERATION, leash=leash or FakeLeash(), patience=patience)
+def make_sidecar(server: FakeSidecarServer, lease: FakeLeash | None = None) -> Sidecar:
+    timeouts = Timeouts(action_seconds=3600, busy_seconds=600)
+    return Sidecar(server, operation_id=OPERATION, lease=lease or FakeLeash(), timeouts=timeouts)
 
 
 async def elapsed() -> float:
@@ -41,7 +41,7 @@ def settle(server: FakeSidecarServer, *, done: bool = False, **fakes: Any) -> fl
     """Bring the upload about; return the virtual seconds that it took."""
 
     async def settled() -> float:
-        sidecar = make_sidecar(server, fakes.get("leash"))
+        sidecar = make_sidecar(server, fakes.get("lease"))
 
         async def is_done() -> bool:
             return done
@@ -54,7 +54,7 @@ def settle(server: FakeSidecarServer, *, done: bool = False, **fakes: Any) -> fl
 
 def perform(server: FakeSidecarServer, command: Command = UPLOAD, **fakes: Any) -> float:
     async def performed() -> float:
-        await make_sidecar(server, fakes.get("leash")).perform(command)
+        await make_sidecar(server, fakes.get("lease")).perform(command)
         return await elapsed()
 
     return run(performed())
@@ -255,21 +255,21 @@ def test_a_command_that_hangs_begins_nothing_after_its_lease(
     remaining: float, seconds: int
 ) -> None:
     server = FakeSidecarServer()
-    perform(server, leash=FakeLeash(remaining_seconds=remaining))
+    perform(server, lease=FakeLeash(remaining_seconds=remaining))
     assert server.fences == [EPOCH + seconds]
 
 
 def test_without_the_lock_nothing_is_sent() -> None:
     server = FakeSidecarServer()
     with pytest.raises(LockLost):
-        perform(server, leash=FakeLeash(lost_at=0))
+        perform(server, lease=FakeLeash(lost_at=0))
     assert server.sent == []
 
 
 def test_a_lock_that_is_lost_meanwhile_ends_the_waiting() -> None:
     server = FakeSidecarServer(reactions=[Reaction(seconds=1000)])
     with pytest.raises(LockLost):
-        perform(server, leash=FakeLeash(lost_at=100))
+        perform(server, lease=FakeLeash(lost_at=100))
 
 
 def test_a_guard_is_asked_before_every_try() -> None:

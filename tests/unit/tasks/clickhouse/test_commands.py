@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.commands import Command, CreateFlags, Token
-from tasks.domain.actions import Action, Status
+from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import InvalidRequest
 from tests.builders import BACKUP, OPERATION
 from tests.unit.tasks.domain.hostile import ODD_NAMES, UNSPEAKABLE
@@ -76,7 +76,7 @@ def test_an_empty_backup_is_a_failure(command: Command) -> None:
 
 @every_command
 def test_a_command_is_recognised_by_its_operation(command: Command) -> None:
-    action = Action(command=command.text, status=Status.SUCCESS)
+    action = Action(command=command.text, status=ActionStatus.SUCCESS)
     assert action.belongs_to(OPERATION)
     assert (action.verb, action.name) == (command.verb, command.name)
 

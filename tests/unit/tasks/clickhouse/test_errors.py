@@ -7,7 +7,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clickhouse.errors import refusal, told, translated
+from tasks.clickhouse.errors import redacted, refusal, translated
 from tasks.domain.errors import (
     ActionFailed,
     BackupError,
@@ -120,7 +120,7 @@ every_leak = pytest.mark.parametrize("text", LEAKS)
 @every_leak
 def test_no_credential_is_told(text: str) -> None:
     """Weak point 21: a password stood on a command line."""
-    shown = told(f"Code: 1. {text} failed")
+    shown = redacted(f"Code: 1. {text} failed")
     assert SECRET not in shown
     assert "aHVudGVyMg" not in shown
     assert "[hidden]" in shown
@@ -149,7 +149,7 @@ def test_no_traceback_of_ours_prints_a_credential(text: str) -> None:
     ],
 )
 def test_a_harmless_text_is_told_as_it_is(text: str) -> None:
-    assert told(text) == text
+    assert redacted(text) == text
 
 
 @given(
@@ -157,11 +157,11 @@ def test_a_harmless_text_is_told_as_it_is(text: str) -> None:
 )
 def test_no_password_in_a_query_is_told_whatever_its_letters(password: str) -> None:
     encoded = "".join(f"%{ord(letter):02X}" for letter in password)
-    assert encoded not in told(f"http://h:7171/backup/actions?user=a&pass={encoded}: refused")
+    assert encoded not in redacted(f"http://h:7171/backup/actions?user=a&pass={encoded}: refused")
 
 
 def test_a_text_becomes_one_line_of_bounded_length() -> None:
-    shown = told("first\n\tsecond\r\n" + "x" * 10_000)
+    shown = redacted("first\n\tsecond\r\n" + "x" * 10_000)
     assert shown.startswith("first second x")
     assert shown.endswith("...")
     assert len(shown) < 700
@@ -172,4 +172,4 @@ def test_a_text_becomes_one_line_of_bounded_length() -> None:
 )
 def test_a_text_of_any_length_is_told_at_once(unit: str) -> None:
     """Backtracking over a long text would hang the whole operation."""
-    assert len(told(unit * 100_000)) < 700
+    assert len(redacted(unit * 100_000)) < 700

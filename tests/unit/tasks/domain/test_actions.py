@@ -2,14 +2,14 @@
 
 import pytest
 
-from tasks.domain.actions import Action, Status, busy_with
+from tasks.domain.actions import Action, ActionStatus, busy_with
 from tests.builders import BACKUP, OPERATION
 
 OURS = f"upload --env=CHOPS_OP={OPERATION} --env=CHOPS_TRY=1 {BACKUP}"
 RESUMED = f"upload --resumable=1 {BACKUP}"
 
 
-def running(command: str, status: Status = Status.IN_PROGRESS) -> Action:
+def running(command: str, status: ActionStatus = ActionStatus.IN_PROGRESS) -> Action:
     return Action(command=command, status=status)
 
 
@@ -46,7 +46,7 @@ def test_an_operation_that_began_nothing_owns_no_resumed_upload() -> None:
     assert busy_with((running(RESUMED),), operation_id=OPERATION) == running(RESUMED)
 
 
-@pytest.mark.parametrize("status", [s for s in Status if s is not Status.IN_PROGRESS])
-def test_what_has_ended_keeps_nobody_busy(status: Status) -> None:
+@pytest.mark.parametrize("status", [s for s in ActionStatus if s is not ActionStatus.IN_PROGRESS])
+def test_what_has_ended_keeps_nobody_busy(status: ActionStatus) -> None:
     """Weak point 10: a cancelled action was waited for until the timeout."""
     assert busy_with((running("create weekly", status),), operation_id=OPERATION) is None

@@ -18,7 +18,7 @@ from tests.builders import (
     make_journal,
     make_listed,
     make_listing,
-    make_sight,
+    make_observation,
     make_table,
     make_topology,
     replica_name,
@@ -32,8 +32,8 @@ ONLY_STARTED = make_journal(started(backup_request()))
 
 def plan_of_pair(first: dict[str, Any], second: dict[str, Any], **asked: Any) -> BackupPlan:
     """Plan one shard of two replicas."""
-    sight = make_sight(make_inspection(0, 0, **first), make_inspection(0, 1, **second))
-    return make_backup_plan(backup_request(**asked), topology=TWO_REPLICAS, sight=sight)
+    observed = make_observation(make_inspection(0, 0, **first), make_inspection(0, 1, **second))
+    return make_backup_plan(backup_request(**asked), topology=TWO_REPLICAS, observed=observed)
 
 
 def chosen(plan: BackupPlan) -> list[str]:
@@ -49,7 +49,7 @@ def findings(**fields: Any) -> str:
 def test_the_first_replica_of_each_shard_is_chosen() -> None:
     topology = make_topology(shards=2, replicas=2)
     seen = [make_inspection(shard, replica) for shard in range(2) for replica in range(2)]
-    plan = make_backup_plan(topology=topology, sight=make_sight(*seen))
+    plan = make_backup_plan(topology=topology, observed=make_observation(*seen))
     assert chosen(plan) == [replica_name(0, 0), replica_name(1, 0)]
     assert {replica.reason for replica in plan.replicas} == {"first replica of the shard"}
 
@@ -72,10 +72,10 @@ def test_a_healthy_sibling_stands_in_and_the_reason_says_why(trouble: dict[str, 
 
 
 def test_a_sibling_stands_in_for_a_replica_that_is_away_and_a_note_tells() -> None:
-    sight = make_sight(
+    observed = make_observation(
         make_inspection(0, 1), unreachable={replica_name(0, 0): "connection refused"}
     )
-    plan = make_backup_plan(topology=TWO_REPLICAS, sight=sight)
+    plan = make_backup_plan(topology=TWO_REPLICAS, observed=observed)
     assert chosen(plan) == [replica_name(0, 1)]
     assert "connection refused" in plan.replicas[0].reason
     assert plan.notes == (f"{replica_name(0, 0)} was left out: connection refused",)
@@ -84,7 +84,7 @@ def test_a_sibling_stands_in_for_a_replica_that_is_away_and_a_note_tells() -> No
 def test_every_finding_of_every_shard_is_told_at_once() -> None:
     """Weak point 8: the first shard's failure hid the others."""
     told = findings(
-        sight=make_sight(
+        observed=make_observation(
             make_inspection(0, busy_with="create x"), make_inspection(1, sidecar_version="2.4.0")
         )
     )
@@ -93,7 +93,9 @@ def test_every_finding_of_every_shard_is_told_at_once() -> None:
 
 
 def test_a_shard_without_any_replica_that_answers_stops_the_backup() -> None:
-    told = findings(sight=make_sight(make_inspection(0), unreachable={replica_name(1): "away"}))
+    told = findings(
+        observed=make_observation(make_inspection(0), unreachable={replica_name(1): "away"})
+    )
     assert f"shard 1, replica {replica_name(1)}: away" in told
 
 
@@ -106,7 +108,7 @@ def test_asked_for_all_replicas_none_may_be_missing() -> None:
     told = findings(
         request=backup_request(replica_selection="AllReplicas"),
         topology=TWO_REPLICAS,
-        sight=make_sight(make_inspection(0, 0), unreachable={replica_name(0, 1): "away"}),
+        observed=make_observation(make_inspection(0, 0), unreachable={replica_name(0, 1): "away"}),
     )
     assert replica_name(0, 1) in told
 
@@ -126,11 +128,11 @@ def test_a_rerun_waits_for_the_replica_where_the_operation_began() -> None:
 
 
 def test_a_rerun_does_not_pass_off_a_siblings_upload_as_its_own() -> None:
-    sight = make_sight(
+    observed = make_observation(
         make_inspection(0, 0, journal=ONLY_STARTED, listing=complete_listing()),
         unreachable={replica_name(0, 1): "away"},
     )
-    assert "is taken" in findings(topology=TWO_REPLICAS, sight=sight)
+    assert "is taken" in findings(topology=TWO_REPLICAS, observed=observed)
 
 
 @pytest.mark.parametrize(
@@ -143,23 +145,24 @@ def test_a_rerun_does_not_pass_off_a_siblings_upload_as_its_own() -> None:
 )
 def test_a_name_that_anybody_took_is_refused(row: Any) -> None:
     """Weak point 12: the same command was sent again under the same name."""
-    sight = make_sight(make_inspection(0), make_inspection(1, listing=make_listing(row)))
+    observed = make_observation(make_inspection(0), make_inspection(1, listing=make_listing(row)))
     assert f"shard 1, replica {replica_name(1)}: the name {BACKUP} is taken" in findings(
-        sight=sight
+        observed=observed
     )
 
 
 def test_the_name_of_another_backup_is_not_taken() -> None:
     listing = make_listing(make_listed(f"{BACKUP}-2"))
     assert make_backup_plan(
-        sight=make_sight(make_inspection(0, listing=listing)), topology=make_topology(shards=1)
+        observed=make_observation(make_inspection(0, listing=listing)),
+        topology=make_topology(shards=1),
     )
 
 
 def test_a_rerun_finds_its_own_name_free() -> None:
     own: dict[str, Any] = {"journal": BEGUN, "listing": complete_listing()}
-    sight = make_sight(make_inspection(0, **own), make_inspection(1, **own))
-    assert len(chosen(make_backup_plan(sight=sight))) == 2
+    observed = make_observation(make_inspection(0, **own), make_inspection(1, **own))
+    assert len(chosen(make_backup_plan(observed=observed))) == 2
 
 
 def test_a_sibling_may_list_what_the_chosen_replica_uploaded_before() -> None:
@@ -171,8 +174,8 @@ def test_a_sibling_may_list_what_the_chosen_replica_uploaded_before() -> None:
 
 def test_the_same_name_begun_by_another_operation_is_taken() -> None:
     foreign = make_journal(make_entry(Event.INTENT, "create", operation_id="op-2"))
-    sight = make_sight(make_inspection(0, journal=foreign, listing=complete_listing()))
-    assert "is taken" in findings(sight=sight, topology=make_topology(shards=1))
+    observed = make_observation(make_inspection(0, journal=foreign, listing=complete_listing()))
+    assert "is taken" in findings(observed=observed, topology=make_topology(shards=1))
 
 
 def test_whole_databases_are_named_so_that_new_tables_come_along() -> None:
@@ -181,22 +184,27 @@ def test_whole_databases_are_named_so_that_new_tables_come_along() -> None:
 
 def test_chosen_tables_are_named_one_by_one() -> None:
     tables = (make_table(), make_table("customers"))
-    sight = make_sight(make_inspection(0, tables=tables), make_inspection(1, tables=tables))
-    plan = make_backup_plan(backup_request(tables=["shop.c*"]), sight=sight)
+    observed = make_observation(
+        make_inspection(0, tables=tables), make_inspection(1, tables=tables)
+    )
+    plan = make_backup_plan(backup_request(tables=["shop.c*"]), observed=observed)
     assert {replica.patterns for replica in plan.replicas} == {("shop.customers",)}
 
 
 def test_our_own_database_is_in_no_backup() -> None:
     tables = (make_table(), make_table("operations", database="chops"))
     plan = make_backup_plan(
-        sight=make_sight(make_inspection(0, tables=tables)), topology=make_topology(shards=1)
+        observed=make_observation(make_inspection(0, tables=tables)),
+        topology=make_topology(shards=1),
     )
     assert plan.replicas[0].patterns == ("shop.*",)
     assert plan.replicas[0].tables == (make_table(),)
 
 
 def test_a_shard_may_be_empty_where_another_is_not() -> None:
-    plan = make_backup_plan(sight=make_sight(make_inspection(0), make_inspection(1, tables=())))
+    plan = make_backup_plan(
+        observed=make_observation(make_inspection(0), make_inspection(1, tables=()))
+    )
     assert plan.of(replica_name(1)).patterns == ()
 
 
@@ -208,16 +216,16 @@ def test_a_shard_may_be_empty_where_another_is_not() -> None:
     ],
 )
 def test_a_backup_of_nothing_is_refused(asked: dict[str, Any], told: str) -> None:
-    sight = make_sight(make_inspection(0, tables=()), make_inspection(1, tables=()))
-    assert told in findings(request=backup_request(**asked), sight=sight)
+    observed = make_observation(make_inspection(0, tables=()), make_inspection(1, tables=()))
+    assert told in findings(request=backup_request(**asked), observed=observed)
 
 
 @pytest.mark.parametrize("patterns", [[], ["shop.*"]])
 def test_a_table_that_no_restore_could_name_is_refused_at_backup_time(patterns: list[str]) -> None:
-    sight = make_sight(make_inspection(0, tables=(make_table("my orders"),)))
+    observed = make_observation(make_inspection(0, tables=(make_table("my orders"),)))
     topology = make_topology(shards=1)
     with pytest.raises(InvalidRequest, match=r"shop\.my orders cannot be named"):
-        make_backup_plan(backup_request(tables=patterns), sight=sight, topology=topology)
+        make_backup_plan(backup_request(tables=patterns), observed=observed, topology=topology)
 
 
 def test_a_pattern_that_means_nothing_is_told() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.domain.inspection import unfit
-from tests.builders import make_inspection, make_sight, make_table
+from tests.builders import make_inspection, make_observation, make_table
 
 
 def findings(**fields: Any) -> tuple[str, ...]:
@@ -69,9 +69,9 @@ def test_every_finding_says_where() -> None:
 
 
 def test_a_sight_finds_replicas_by_shard_and_by_name() -> None:
-    sight = make_sight(make_inspection(0), make_inspection(1, 0), make_inspection(1, 1))
-    assert [seen.replica for seen in sight.of_shard("1")] == [
+    observed = make_observation(make_inspection(0), make_inspection(1, 0), make_inspection(1, 1))
+    assert [seen.replica for seen in observed.of_shard("1")] == [
         "chi-demo-main-1-0",
         "chi-demo-main-1-1",
     ]
-    assert sight.of("chi-demo-main-1-1").shard == "1"
+    assert observed.of("chi-demo-main-1-1").shard == "1"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tasks.domain.errors import InvalidRequest
-from tasks.domain.inspection import Sight
+from tasks.domain.inspection import Observation
 from tasks.domain.requests import BackupRequest, RestoreRequest
 from tasks.domain.rerun import begun_as
 from tests.builders import (
@@ -13,30 +13,30 @@ from tests.builders import (
     backup_request,
     make_inspection,
     make_journal,
-    make_sight,
+    make_observation,
     restore_request,
     started,
 )
 
 REQUEST = backup_request(tables=["shop.*"])
-BEGUN = make_sight(
+BEGUN = make_observation(
     make_inspection(0), make_inspection(1, journal=make_journal(started(REQUEST, name="weekly")))
 )
 
 
 def begun(
-    sight: Sight = BEGUN,
+    observed: Observation = BEGUN,
     request: BackupRequest | RestoreRequest = REQUEST,
     *,
     operation: str = "backup",
     operation_id: str = OPERATION,
 ) -> str | None:
     asked = request.without_options()
-    return begun_as(sight, operation=operation, operation_id=operation_id, request=asked)
+    return begun_as(observed, operation=operation, operation_id=operation_id, request=asked)
 
 
 def test_an_operation_that_never_began_has_no_name_yet() -> None:
-    assert begun(make_sight()) is None
+    assert begun(make_observation()) is None
 
 
 def test_a_rerun_goes_on_under_the_name_that_any_replica_knows() -> None:

@@ -14,9 +14,9 @@ from tasks.domain.tables import Table
 from tests.builders import (
     backup_request,
     make_manifest,
+    make_observation,
     make_replica_record,
     make_restore_plan,
-    make_sight,
     make_table,
     make_target,
     make_topology,
@@ -97,7 +97,7 @@ class Case:
             self.request,
             manifest=self.manifest,
             topology=make_topology(shards=1, replicas=replicas),
-            sight=make_sight(*targets),
+            observed=make_observation(*targets),
         )
 
 

@@ -24,9 +24,9 @@ from tests.builders import (
     make_listed,
     make_listing,
     make_manifest,
+    make_observation,
     make_replica_record,
     make_restore_plan,
-    make_sight,
     make_table,
     make_table_record,
     make_target,
@@ -45,7 +45,7 @@ def part_of(*standing: Any, tables: Any = None, **asked: Any) -> ReplicaRestore:
         restore_request(**asked),
         manifest=make_manifest(make_replica_record(0, tables=tables)),
         topology=ONE_SHARD,
-        sight=make_sight(make_target(0, 0, *standing)),
+        observed=make_observation(make_target(0, 0, *standing)),
     )
     return plan.of(replica_name(0))
 
@@ -107,18 +107,18 @@ def test_a_view_of_another_definition_is_not_replaced_unasked() -> None:
 def test_a_definition_is_compared_with_that_of_the_same_shard() -> None:
     views = [make_view(source=f"shop.orders_{shard}") for shard in range(2)]
     manifest = make_manifest(*(make_replica_record(n, tables=[views[n]]) for n in range(2)))
-    sight = make_sight(*(make_target(n, 0, views[n]) for n in range(2)))
-    assert make_restore_plan(manifest=manifest, sight=sight).lost == ()
+    observed = make_observation(*(make_target(n, 0, views[n]) for n in range(2)))
+    assert make_restore_plan(manifest=manifest, observed=observed).lost == ()
 
 
 def test_a_function_of_another_definition_is_not_replaced_unasked() -> None:
     record = make_replica_record(0, functions={"tax": "x -> x * 2"})
     fields: dict[str, Any] = {"manifest": make_manifest(record), "topology": ONE_SHARD}
-    other = make_sight(make_target(0, functions={"tax": "x -> x * 3"}))
+    other = make_observation(make_target(0, functions={"tax": "x -> x * 3"}))
     with pytest.raises(TargetNotEmpty, match="SQL function tax"):
-        make_restore_plan(sight=other, **fields)
-    same = make_sight(make_target(0, functions={"tax": "x -> x * 2", "more": "x -> 1"}))
-    assert make_restore_plan(sight=same, **fields)
+        make_restore_plan(observed=other, **fields)
+    same = make_observation(make_target(0, functions={"tax": "x -> x * 2", "more": "x -> 1"}))
+    assert make_restore_plan(observed=same, **fields)
 
 
 def test_every_table_in_the_way_is_named_at_once() -> None:
@@ -134,7 +134,9 @@ def test_tables_that_an_earlier_attempt_made_are_its_own() -> None:
     table = make_table(rows=5)
     target = make_target(0, 0, table, journal=make_journal(made(table)))
     plan = make_restore_plan(
-        manifest=make_manifest(make_replica_record(0)), topology=ONE_SHARD, sight=make_sight(target)
+        manifest=make_manifest(make_replica_record(0)),
+        topology=ONE_SHARD,
+        observed=make_observation(target),
     )
     assert plan.replicas[0].drop == ()
 
@@ -146,7 +148,7 @@ def test_a_table_that_somebody_recreated_is_not_our_own_any_more() -> None:
         make_restore_plan(
             manifest=make_manifest(make_replica_record(0)),
             topology=ONE_SHARD,
-            sight=make_sight(target),
+            observed=make_observation(target),
         )
 
 
@@ -163,19 +165,19 @@ def test_a_table_that_somebody_recreated_is_not_our_own_any_more() -> None:
 )
 def test_a_target_that_is_not_fit_is_refused(trouble: dict[str, Any], told: str) -> None:
     with pytest.raises(PreflightFailed, match=told):
-        make_restore_plan(sight=make_sight(make_target(0), make_target(1, **trouble)))
+        make_restore_plan(observed=make_observation(make_target(0), make_target(1, **trouble)))
 
 
 @pytest.mark.parametrize("free_bytes", [None, 105])
 def test_a_disk_with_room_or_of_unknown_room_is_fit(free_bytes: int | None) -> None:
-    sight = make_sight(make_target(0, free_bytes=free_bytes), make_target(1))
-    assert make_restore_plan(sight=sight)
+    observed = make_observation(make_target(0, free_bytes=free_bytes), make_target(1))
+    assert make_restore_plan(observed=observed)
 
 
 def test_the_room_that_an_earlier_attempt_took_is_not_asked_for_again() -> None:
     journal = make_journal(make_entry(Event.STEP, Step.DOWNLOAD))
-    sight = make_sight(make_target(0, free_bytes=0, journal=journal), make_target(1))
-    assert make_restore_plan(sight=sight)
+    observed = make_observation(make_target(0, free_bytes=0, journal=journal), make_target(1))
+    assert make_restore_plan(observed=observed)
 
 
 def test_a_backup_without_any_table_is_refused() -> None:
@@ -186,8 +188,8 @@ def test_a_backup_without_any_table_is_refused() -> None:
 
 def test_the_digest_is_the_same_whenever_the_same_is_done() -> None:
     assert make_restore_plan().digest == make_restore_plan(operation_id="op-2").digest
-    fewer_bytes = make_sight(make_target(0, free_bytes=10**6), make_target(1))
-    assert make_restore_plan(sight=fewer_bytes).digest == make_restore_plan().digest
+    fewer_bytes = make_observation(make_target(0, free_bytes=10**6), make_target(1))
+    assert make_restore_plan(observed=fewer_bytes).digest == make_restore_plan().digest
 
 
 @given(st.permutations(["a", "b", "c"]))
@@ -196,7 +198,9 @@ def test_the_digest_changes_with_anything_that_is_dropped(order: list[str]) -> N
     manifest = make_manifest(make_replica_record(0, tables=tables))
     digests = {
         make_restore_plan(
-            manifest=manifest, topology=ONE_SHARD, sight=make_sight(make_target(0, 0, *tables[:n]))
+            manifest=manifest,
+            topology=ONE_SHARD,
+            observed=make_observation(make_target(0, 0, *tables[:n])),
         ).digest
         for n in range(4)
     }
@@ -206,20 +210,22 @@ def test_the_digest_changes_with_anything_that_is_dropped(order: list[str]) -> N
 def test_an_approved_plan_is_held_to() -> None:
     digest = make_restore_plan().digest
     assert make_restore_plan(restore_request(approved_plan=digest)).digest == digest
-    changed = make_sight(make_target(0, 0, make_table(rows=0)), make_target(1))
+    changed = make_observation(make_target(0, 0, make_table(rows=0)), make_target(1))
     with pytest.raises(InvalidRequest, match="not the approved one"):
-        make_restore_plan(restore_request(approved_plan=digest), sight=changed)
+        make_restore_plan(restore_request(approved_plan=digest), observed=changed)
 
 
 def test_a_rerun_of_an_approved_restore_goes_on_though_less_is_left_to_do() -> None:
     table = make_table(rows=0)
-    digest = make_restore_plan(sight=make_sight(make_target(0, 0, table), make_target(1))).digest
+    digest = make_restore_plan(
+        observed=make_observation(make_target(0, 0, table), make_target(1))
+    ).digest
     begun = make_journal(make_entry(Event.STEP, Step.PLAN, payload=digest), made(table))
-    rest = make_sight(make_target(0, 0, table, journal=begun), make_target(1))
-    plan = make_restore_plan(restore_request(approved_plan=digest), sight=rest)
+    rest = make_observation(make_target(0, 0, table, journal=begun), make_target(1))
+    plan = make_restore_plan(restore_request(approved_plan=digest), observed=rest)
     assert plan.of(replica_name(0)).drop == ()
     with pytest.raises(InvalidRequest, match="not the approved one"):
-        make_restore_plan(restore_request(approved_plan=plan.digest), sight=rest)
+        make_restore_plan(restore_request(approved_plan=plan.digest), observed=rest)
 
 
 def test_the_lines_tell_losses_first() -> None:
@@ -228,7 +234,7 @@ def test_the_lines_tell_losses_first() -> None:
         restore_request(overwrite=True, accept_loss=["shop.l"]),
         manifest=make_manifest(make_replica_record(0, tables=[make_table(), log])),
         topology=ONE_SHARD,
-        sight=make_sight(make_target(0, 0, log)),
+        observed=make_observation(make_target(0, 0, log)),
     )
     place = f"shard 0, {replica_name(0)}:"
     assert plan.lines == (
@@ -246,13 +252,13 @@ def test_a_table_whose_size_is_unknown_asks_for_no_room() -> None:
     )
     target = make_target(0, free_bytes=0, listing=complete_listing())
     assert make_restore_plan(
-        manifest=make_manifest(record), topology=ONE_SHARD, sight=make_sight(target)
+        manifest=make_manifest(record), topology=ONE_SHARD, observed=make_observation(target)
     )
 
 
 def test_the_operation_of_somebody_else_makes_no_table_our_own() -> None:
     table = make_table()
     foreign = make_journal(made(table, operation_id=f"{OPERATION}2"))
-    sight = make_sight(make_target(0, 0, table, journal=foreign), make_target(1))
+    observed = make_observation(make_target(0, 0, table, journal=foreign), make_target(1))
     with pytest.raises(TargetNotEmpty):
-        make_restore_plan(sight=sight)
+        make_restore_plan(observed=observed)

@@ -21,10 +21,10 @@ from tests.builders import (
     NOW,
     make_attempt,
     make_manifest,
+    make_observation,
     make_part,
     make_replica_record,
     make_restore_plan,
-    make_sight,
     make_table,
     make_table_record,
     make_target,
@@ -63,7 +63,7 @@ def only_comparison(standing: Table | None, **fields: Any) -> TableComparison:
     plan = make_restore_plan(
         manifest=make_manifest(make_replica_record(0)),
         topology=make_topology(shards=1),
-        sight=make_sight(make_target(0)),
+        observed=make_observation(make_target(0)),
     )
     tables = {} if standing is None else {standing.full_name: standing}
     [comparison] = comparisons_of(plan, make_restored(plan, tables={FIRST: tables}, **fields))
@@ -189,7 +189,7 @@ def test_what_was_given_up_is_told_in_the_end() -> None:
         restore_request(overwrite=True, accept_loss=["shop.l"]),
         manifest=make_manifest(make_replica_record(0, tables=[log])),
         topology=make_topology(shards=1),
-        sight=make_sight(make_target(0, 0, log)),
+        observed=make_observation(make_target(0, 0, log)),
     )
     assert f"lost as accepted: shop.l on {FIRST}" in outcome_of(plan).notes
 

@@ -1,12 +1,12 @@
-"""A station: one replica during one operation, with its server, its sidecar and its journal."""
+"""A session: one replica during one operation, with its server, its sidecar and its journal."""
 
-from tasks.clickhouse.actions import Leash, Patience, Sidecar
+from tasks.clickhouse.actions import Lease, Sidecar, Timeouts
 from tasks.clickhouse.client import Server
-from tasks.clickhouse.journal import Scribe, read_journal
+from tasks.clickhouse.journal import JournalWriter, read_journal
 from tasks.domain.journal import Event, Journal
 
 
-class Station:
+class ReplicaSession:
     """Everything that an operation does to one replica goes through here."""
 
     def __init__(
@@ -16,28 +16,28 @@ class Station:
         shard: str,
         operation: str,
         operation_id: str,
-        leash: Leash,
-        patience: Patience,
+        lease: Lease,
+        timeouts: Timeouts,
     ) -> None:
         self.server = server
         self.shard = shard
         self.operation_id = operation_id
-        self.leash = leash
-        self.sidecar = Sidecar(server, operation_id=operation_id, leash=leash, patience=patience)
-        self._scribe = Scribe(server, operation_id=operation_id, operation=operation)
+        self.lease = lease
+        self.sidecar = Sidecar(server, operation_id=operation_id, lease=lease, timeouts=timeouts)
+        self._writer = JournalWriter(server, operation_id=operation_id, operation=operation)
 
     def __repr__(self) -> str:
-        return f"Station(shard {self.shard}, {self.replica})"
+        return f"ReplicaSession(shard {self.shard}, {self.replica})"
 
     @property
     def replica(self) -> str:
         return self.server.name
 
-    async def history(self) -> Journal:
+    async def journal(self) -> Journal:
         """Read what this operation wrote down here, earlier attempts included."""
         journal = await read_journal(self.server, operation_id=self.operation_id)
         return journal.of(self.operation_id)
 
     async def note(self, event: Event, subject: str = "", payload: str = "") -> None:
         """Write one row into the journal."""
-        await self._scribe.append(event, subject, payload)
+        await self._writer.append(event, subject, payload)
