@@ -8,7 +8,6 @@ from prefect import task
 
 from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.client import Cluster, Server
-from tasks.clickhouse.errors import UNKNOWN_TABLE
 from tasks.clickhouse.journal import read_journal
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.tables import (
@@ -21,8 +20,8 @@ from tasks.clickhouse.tables import (
     read_tables_on_disks,
 )
 from tasks.clickhouse.versions import read_sidecar_version, read_version
-from tasks.domain.actions import Action, busy_with
-from tasks.domain.errors import BackupError, ClusterUnavailable, InvalidRequest, ServerError
+from tasks.domain.actions import busy_with
+from tasks.domain.errors import BackupError, InvalidRequest
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
 from tasks.fan_out import PLAIN, fan_out
@@ -77,7 +76,9 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
     """Read everything that a decision about this replica needs; write nothing."""
     journal = await read_journal(server, operation_id=operation_id)
     busy = busy_with(
-        await _history(server), operation_id=operation_id, own_name=journal.name_of(operation_id)
+        await read_actions(server),
+        operation_id=operation_id,
+        own_name=journal.name_of(operation_id),
     )
     return Inspection(
         shard=shard,
@@ -94,16 +95,6 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",
     )
-
-
-async def _history(server: Server) -> tuple[Action, ...]:
-    try:
-        return await read_actions(server)
-    except ServerError as error:
-        if error.code != UNKNOWN_TABLE:
-            raise
-        message = f"{server.name} has no sidecar: table system.backup_actions does not exist"
-        raise ClusterUnavailable(message) from error
 
 
 def _read(inventory: Inventory | dict[str, Any] | str | Path) -> Inventory:

@@ -14,6 +14,7 @@ from typing import Protocol
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.commands import Command, Token, Verb
 from tasks.clickhouse.errors import redacted
+from tasks.clickhouse.sidecar_tables import sidecar_tables
 from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import (
     ActionFailed,
@@ -66,7 +67,8 @@ def new_token(operation_id: str) -> Token:
 
 async def read_actions(server: Server) -> tuple[Action, ...]:
     """Read the sidecar's history, oldest first. Empty after a restart."""
-    rows = await server.rows(_READ, settings=READ_ONCE)
+    with sidecar_tables(server):
+        rows = await server.rows(_READ, settings=READ_ONCE)
     return tuple(
         Action(command=row["command"], status=ActionStatus(row["status"]), error=row["error"])
         for row in rows
@@ -238,15 +240,16 @@ class Sidecar:
         await self._lease.check()
         # inside the lease: whoever waits it out finds nothing of ours that may still begin
         not_after = int(now) + int(min(_FENCE_SECONDS, self._lease.remaining_seconds))
-        try:
-            await self.server.execute(
-                _SUBMIT,
-                {"cmd": command.text, "not_after": not_after},
-                settings={"http_receive_timeout": timeout_seconds},
-                timeout_seconds=timeout_seconds,
-            )
-        except ClusterUnavailable as error:
-            raise _ReplyLost(str(error), not_after=not_after) from error
+        with sidecar_tables(self.server):
+            try:
+                await self.server.execute(
+                    _SUBMIT,
+                    {"cmd": command.text, "not_after": not_after},
+                    settings={"http_receive_timeout": timeout_seconds},
+                    timeout_seconds=timeout_seconds,
+                )
+            except ClusterUnavailable as error:
+                raise _ReplyLost(str(error), not_after=not_after) from error
 
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""

@@ -2,6 +2,7 @@
 
 from tasks.clickhouse.actions import READ_ONCE
 from tasks.clickhouse.client import Server
+from tasks.clickhouse.sidecar_tables import sidecar_tables
 
 
 async def read_version(server: Server) -> str:
@@ -9,5 +10,6 @@ async def read_version(server: Server) -> str:
 
 
 async def read_sidecar_version(server: Server) -> str:
-    found = await server.value("SELECT version FROM system.backup_version", settings=READ_ONCE)
+    with sidecar_tables(server):
+        found = await server.value("SELECT version FROM system.backup_version", settings=READ_ONCE)
     return str(found)
