@@ -14,7 +14,8 @@ from tasks.domain.names import safety_name
 from tasks.domain.outcomes import Attempt, RestoreOutcome, Status
 from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
-from tasks.domain.restore_plan import RestorePlan, demand_listed, plan_restore
+from tasks.domain.restore_guard import demand_allowed, demand_listed
+from tasks.domain.restore_plan import RestorePlan, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
@@ -149,9 +150,11 @@ async def _planned(
     )
     source = fleet.sessions[demand_listed(request.backup, observed)]
     manifest = await fetch_manifest(source, request.backup)
-    return plan_restore(
+    plan = plan_restore(
         request, manifest, cluster.topology, observed, operation_id=attempt.operation_id
     )
+    demand_allowed(plan, manifest, observed, operation_id=attempt.operation_id)
+    return plan
 
 
 async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:

@@ -55,6 +55,15 @@ async def upload_shard_backup(
     """
     if not record.tables:
         return
+    begun = (await session.journal()).last(Event.INTENT, Step.UPLOAD)
+    if begun is None and await _is_remote(session, backup):
+        message = (
+            f"shard {session.shard}, replica {session.replica}: {backup} lies in the remote "
+            "storage already, and this operation did not bring it there: use another name"
+        )
+        raise BackupUnusable(message)
+    if begun is None:
+        await session.note(Event.INTENT, Step.UPLOAD)
     command = commands.upload(backup, session.sidecar.token(), tables=record.patterns, limit=limit)
     await session.sidecar.settle(command, done=lambda: _is_remote(session, backup))
 

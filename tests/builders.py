@@ -15,6 +15,7 @@ from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, RestoreOutcome, Status
 from tasks.domain.requests import BackupRequest, RestoreRequest, Scope
+from tasks.domain.restore_guard import demand_allowed
 from tasks.domain.restore_plan import RestorePlan, plan_restore
 from tasks.domain.tables import Table
 from tasks.domain.topology import Replica, Shard, Topology
@@ -247,14 +248,18 @@ def make_restore_plan(
     observed: Observation | None = None,
     operation_id: str = OPERATION,
 ) -> RestorePlan:
-    """Plan onto two shards that hold nothing, unless told otherwise."""
-    return plan_restore(
+    """Plan onto two shards that hold nothing, unless told otherwise, and ask whether it may be."""
+    found = manifest or make_manifest()
+    seen = observed or make_observation(make_target(0), make_target(1))
+    plan = plan_restore(
         request or restore_request(),
-        manifest or make_manifest(),
+        found,
         topology or make_topology(),
-        observed or make_observation(make_target(0), make_target(1)),
+        seen,
         operation_id=operation_id,
     )
+    demand_allowed(plan, found, seen, operation_id=operation_id)
+    return plan
 
 
 def make_target(shard: int = 0, replica: int = 0, *tables: Table, **fields: Any) -> Inspection:

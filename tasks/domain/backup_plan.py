@@ -175,10 +175,19 @@ def _unmatched(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str
 def _uncovered(
     request: BackupRequest, observed: Observation, chosen: Sequence[Inspection]
 ) -> tuple[str, ...]:
+    """Name the rows that this backup does not hold: of other replicas, and of unkept engines."""
     left_out = [seen for seen in observed.inspections if seen not in chosen]
-    return tuple(
+    elsewhere = [
         f"{table.full_name} on {seen.replica}: {table.rows} rows"
         for seen in left_out
         for table in selected(seen.tables, request.tables)
         if table.table_class is TableClass.LOCAL and table.rows
-    )
+    ]
+    unkept = [
+        f"{table.full_name} on {seen.replica}: {table.rows} rows of a {table.engine} table, which "
+        "a sidecar does not keep"
+        for seen in chosen
+        for table in selected(seen.tables, request.tables)
+        if table.table_class is TableClass.SCHEMA_ONLY and table.holds_rows and table.rows
+    ]
+    return (*elsewhere, *unkept)

@@ -28,6 +28,7 @@ class Step(StrEnum):
 
     OVERRIDES = "overrides obeyed"
     CREATE = "create"
+    UPLOAD = "upload"
     MANIFEST = "manifest"
     PLAN = "plan"
     SAFETY = "safety"

@@ -1,25 +1,18 @@
-"""The plan of a restore: what is dropped, created and filled on which replica, and what forbids it.
+"""The plan of a restore: what is dropped, created and filled on which replica, and what is lost.
 
 With `overwrite` only what this backup can refill on that very replica is dropped; anything else
 that holds rows must be named in `accept_loss`.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from tasks.domain.errors import (
     BackupError,
-    BackupNotFound,
-    BackupUnusable,
-    InvalidRequest,
-    PreflightFailed,
-    TargetNotEmpty,
     TopologyMismatch,
 )
-from tasks.domain.inspection import Inspection, Observation, replicated_tables
-from tasks.domain.journal import Event, Step
+from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import RestoreRequest, Scope
@@ -56,13 +49,23 @@ class ReplicaRestore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Rows that would be dropped and that this backup does not bring back here."""
+
+    shard: str
+    replica: str
+    table: Table
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePlan:
     """One restore of a whole cluster, decided."""
 
     backup_name: str
     request: RestoreRequest
     replicas: tuple[ReplicaRestore, ...]
-    lost: tuple[str, ...]
+    losses: tuple[Loss, ...] = ()
     notes: tuple[str, ...] = ()
 
     def of(self, replica: str) -> ReplicaRestore:
@@ -79,30 +82,14 @@ class RestorePlan:
         return (*losses, *(line for part in self.replicas for line in part.lines))
 
     @property
+    def lost(self) -> tuple[str, ...]:
+        return tuple(f"{loss.table.full_name} on {loss.replica}" for loss in self.losses)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the lines, hexadecimal: what `approved_plan` pins."""
         text = "\n".join((self.backup_name, *self.lines))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def demand_listed(backup: str, observed: Observation) -> str:
-    """Find a replica that lists the manifest of `backup`: one copy commits the whole.
-
-    Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
-    """
-    _demand_reachable(observed)
-    name = manifest_name(backup)
-    having = [seen for seen in observed.inspections if _whole(seen, name)]
-    if having:
-        return having[0].replica
-    if any(seen.listing.has(backup) for seen in observed.inspections):
-        message = (
-            f"backup {backup} has no manifest: it was never completed, or another tool made it"
-        )
-        raise BackupUnusable(message)
-    shards = ", ".join(sorted({seen.shard for seen in observed.inspections}))
-    message = f"no shard lists a backup named {backup}; the shards asked are {shards}"
-    raise BackupNotFound(message)
 
 
 def plan_restore(
@@ -113,49 +100,33 @@ def plan_restore(
     *,
     operation_id: str,
 ) -> RestorePlan:
-    """Decide the whole restore, or raise with every reason why it must not be done.
+    """Decide what is done on each replica. Whether it may be done: `restore_guard`.
 
     Tables that an earlier attempt of this operation made are its own: neither guarded nor dropped.
+    Raises TopologyMismatch where the backup does not fit the cluster.
     """
     _demand_same_layout(manifest, topology, observed)
     _demand_homes(request, manifest, topology)
-    _demand_provable(manifest, topology)
     parts = tuple(
         _replica_restore(request, manifest, shard, seen, operation_id=operation_id)
         for shard in topology.shards
         for seen in observed.of_shard(shard.name)
     )
-    _demand_fit(request, manifest, observed, parts, operation_id=operation_id)
-    losses = [loss for part in parts for loss in _losses(request, manifest, part)]
-    _demand_permission(request, observed, manifest, parts, losses)
-    plan = RestorePlan(
+    return RestorePlan(
         backup_name=request.backup,
         request=request,
         replicas=parts,
-        lost=tuple(f"{loss.table.full_name} on {loss.replica}" for loss in losses),
+        losses=tuple(loss for part in parts for loss in _losses(request, manifest, part)),
         notes=_missing_copies(request.backup, observed),
     )
-    accepted = _accepted_digest(observed, operation_id) or plan.digest
-    if request.approved_plan not in (None, accepted):
-        message = (
-            f"the plan is not the approved one any more: its digest is {accepted}, approved was "
-            f"{request.approved_plan}; look at a dry run again"
-        )
-        raise InvalidRequest(message)
-    return plan
-
-
-def _accepted_digest(observed: Observation, operation_id: str) -> str | None:
-    """Find the plan that an earlier attempt began to carry out: what is left of it is not less."""
-    for seen in observed.inspections:
-        noted = seen.journal.of(operation_id).last(Event.STEP, Step.PLAN)
-        if noted is not None:
-            return noted.payload
-    return None
 
 
 def _missing_copies(backup: str, observed: Observation) -> tuple[str, ...]:
-    having = {s.shard for s in observed.inspections if _whole(s, manifest_name(backup))}
+    having = {
+        s.shard
+        for s in observed.inspections
+        if s.listing.holds(manifest_name(backup), location="remote")
+    }
     missing = sorted({seen.shard for seen in observed.inspections} - having)
     if not missing:
         return ()
@@ -164,23 +135,6 @@ def _missing_copies(backup: str, observed: Observation) -> tuple[str, ...]:
         "operation id to write it"
     )
     return (note,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loss:
-    """Rows that would be dropped and that this backup does not bring back here."""
-
-    shard: str
-    replica: str
-    table: Table
-    why: str
-
-
-def _demand_reachable(observed: Observation) -> None:
-    if observed.unreachable:
-        told = "; ".join(f"{name}: {why}" for name, why in observed.unreachable.items())
-        message = f"a restore needs every replica: {told}"
-        raise PreflightFailed(message)
 
 
 def _demand_same_layout(manifest: Manifest, topology: Topology, observed: Observation) -> None:
@@ -233,23 +187,6 @@ def _brings_rows(request: RestoreRequest, manifest: Manifest) -> bool:
     return not request.schema_only and manifest.scope is not Scope.SCHEMA
 
 
-def _demand_provable(manifest: Manifest, topology: Topology) -> None:
-    crowded = [shard.name for shard in topology.shards if len(shard.replicas) > 1]
-    replicated = sorted(
-        {
-            name
-            for record in manifest.replicas
-            for name in replicated_tables(table.as_table() for table in record.tables)
-        }
-    )
-    if crowded and replicated:
-        message = (
-            "restoring Replicated tables on shards with several replicas is not supported yet "
-            f"(shard {', '.join(crowded)}): {', '.join(replicated)}"
-        )
-        raise PreflightFailed(message)
-
-
 def _replica_restore(
     request: RestoreRequest,
     manifest: Manifest,
@@ -279,7 +216,7 @@ def _replica_restore(
     )
 
 
-def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[_Loss]:
+def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[Loss]:
     refilled = {table.full_name for table in part.fill}
     partitions = bool(manifest.request.get("partitions"))
     for table in part.drop:
@@ -287,7 +224,7 @@ def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -
             continue
         why = _why_lost(request, table, refilled=table.full_name in refilled, whole=not partitions)
         if why:
-            yield _Loss(shard=part.shard, replica=part.replica, table=table, why=why)
+            yield Loss(shard=part.shard, replica=part.replica, table=table, why=why)
 
 
 def _why_lost(request: RestoreRequest, table: Table, *, refilled: bool, whole: bool) -> str:
@@ -300,95 +237,3 @@ def _why_lost(request: RestoreRequest, table: Table, *, refilled: bool, whole: b
     if table.table_class in {TableClass.LOCAL, TableClass.REPLICATED}:
         return "the backup holds no rows of it for this replica"
     return f"a sidecar keeps no rows of a {table.engine} table"
-
-
-def _demand_fit(
-    request: RestoreRequest,
-    manifest: Manifest,
-    observed: Observation,
-    parts: Sequence[ReplicaRestore],
-    *,
-    operation_id: str,
-) -> None:
-    findings = []
-    for part in parts:
-        seen = observed.of(part.replica)
-        if seen.busy_with is not None:
-            findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
-        if (part.create or part.late) and not _whole(seen, request.backup):
-            findings.append(f"{seen.place}: it does not list {request.backup} as whole")
-        downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
-        needed = 0 if downloaded else _bytes_of(part)
-        if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
-            findings.append(
-                f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
-            )
-    if not any(record.tables for record in manifest.replicas):
-        findings.append(f"backup {request.backup} holds no table")
-    if findings:
-        message = f"{request.backup} cannot be restored: {'; '.join(findings)}"
-        raise PreflightFailed(message)
-
-
-def _demand_permission(
-    request: RestoreRequest,
-    observed: Observation,
-    manifest: Manifest,
-    parts: Sequence[ReplicaRestore],
-    losses: Sequence[_Loss],
-) -> None:
-    if not request.overwrite:
-        _demand_empty(observed, manifest, parts)
-        return
-    refused = [
-        loss
-        for loss in losses
-        if not any(fnmatchcase(loss.table.full_name, name) for name in request.accept_loss)
-    ]
-    if refused:
-        told = "; ".join(
-            f"{loss.table.full_name} on {loss.replica} ({_rows(loss.table)}): {loss.why}"
-            for loss in refused
-        )
-        message = f"overwriting would lose rows for good, so name them in accept_loss: {told}"
-        raise TargetNotEmpty(message)
-
-
-def _demand_empty(
-    observed: Observation, manifest: Manifest, parts: Sequence[ReplicaRestore]
-) -> None:
-    taken = [
-        f"{table.full_name} on {part.replica} ({_rows(table)})"
-        for part in parts
-        for table in part.drop
-        if table.holds_rows and table.rows != 0
-    ]
-    taken += [
-        f"{table.full_name} on {part.replica} (a {table.engine} of another definition)"
-        for part in parts
-        for table in part.drop
-        if not table.holds_rows and part.definitions.get(table.full_name) != table.definition
-    ]
-    taken += [
-        f"SQL function {name} on {seen.replica} (another definition)"
-        for record in manifest.replicas
-        for seen in observed.of_shard(record.shard)
-        for name, definition in record.functions.items()
-        if seen.functions.get(name, definition) != definition
-    ]
-    if taken:
-        message = f"the target is not empty, and overwrite was not asked for: {'; '.join(taken)}"
-        raise TargetNotEmpty(message)
-
-
-def _whole(seen: Inspection, name: str) -> bool:
-    found = seen.listing.remote(name)
-    return found is not None and not found.broken
-
-
-def _bytes_of(part: ReplicaRestore) -> int:
-    return sum(table.fingerprint.size_bytes for table in part.fill if table.fingerprint)
-
-
-def _rows(table: Table) -> str:
-    return "rows not counted" if table.rows is None else f"{table.rows} rows"

@@ -13,7 +13,7 @@ from tasks.domain.errors import (
     TopologyMismatch,
 )
 from tasks.domain.names import manifest_name
-from tasks.domain.restore_plan import demand_listed
+from tasks.domain.restore_guard import demand_listed
 from tests.builders import (
     BACKUP,
     make_inspection,

@@ -1,0 +1,175 @@
+"""What forbids a restore: asked before it begins, and again under the lock with the whole plan."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from tasks.domain.errors import (
+    BackupNotFound,
+    BackupUnusable,
+    InvalidRequest,
+    PreflightFailed,
+    TargetNotEmpty,
+)
+from tasks.domain.inspection import Inspection, Observation, replicated_tables
+from tasks.domain.journal import Event, Step
+from tasks.domain.manifest import Manifest
+from tasks.domain.names import manifest_name
+from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.tables import Table
+
+_HEADROOM = 1.05
+
+
+def demand_listed(backup: str, observed: Observation) -> str:
+    """Find a replica that lists the manifest of `backup`: one copy commits the whole.
+
+    Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
+    """
+    _demand_reachable(observed)
+    name = manifest_name(backup)
+    having = [seen for seen in observed.inspections if _whole(seen, name)]
+    if having:
+        return having[0].replica
+    if any(seen.listing.has(backup) for seen in observed.inspections):
+        message = (
+            f"backup {backup} has no manifest: it was never completed, or another tool made it"
+        )
+        raise BackupUnusable(message)
+    shards = ", ".join(sorted({seen.shard for seen in observed.inspections}))
+    message = f"no shard lists a backup named {backup}; the shards asked are {shards}"
+    raise BackupNotFound(message)
+
+
+def demand_allowed(
+    plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
+) -> None:
+    """Raise with every reason why the plan must not be carried out."""
+    _demand_provable(manifest, observed)
+    _demand_fit(plan, manifest, observed, operation_id=operation_id)
+    if plan.request.overwrite:
+        _demand_accepted_losses(plan)
+    else:
+        _demand_empty(observed, manifest, plan.replicas)
+    _demand_approved(plan, observed, operation_id)
+
+
+def _demand_approved(plan: RestorePlan, observed: Observation, operation_id: str) -> None:
+    accepted = _accepted_digest(observed, operation_id) or plan.digest
+    if plan.request.approved_plan not in (None, accepted):
+        message = (
+            f"the plan is not the approved one any more: its digest is {accepted}, approved was "
+            f"{plan.request.approved_plan}; look at a dry run again"
+        )
+        raise InvalidRequest(message)
+
+
+def _accepted_digest(observed: Observation, operation_id: str) -> str | None:
+    """Find the plan that an earlier attempt began to carry out: what is left of it is not less."""
+    for seen in observed.inspections:
+        noted = seen.journal.of(operation_id).last(Event.STEP, Step.PLAN)
+        if noted is not None:
+            return noted.payload
+    return None
+
+
+def _demand_reachable(observed: Observation) -> None:
+    if observed.unreachable:
+        told = "; ".join(f"{name}: {why}" for name, why in observed.unreachable.items())
+        message = f"a restore needs every replica: {told}"
+        raise PreflightFailed(message)
+
+
+def _demand_provable(manifest: Manifest, observed: Observation) -> None:
+    shards = [seen.shard for seen in observed.inspections]
+    crowded = sorted({shard for shard in shards if shards.count(shard) > 1})
+    replicated = sorted(
+        {
+            name
+            for record in manifest.replicas
+            for name in replicated_tables(table.as_table() for table in record.tables)
+        }
+    )
+    if crowded and replicated:
+        message = (
+            "restoring Replicated tables on shards with several replicas is not supported yet "
+            f"(shard {', '.join(crowded)}): {', '.join(replicated)}"
+        )
+        raise PreflightFailed(message)
+
+
+def _demand_fit(
+    plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
+) -> None:
+    findings = []
+    for part in plan.replicas:
+        seen = observed.of(part.replica)
+        if seen.busy_with is not None:
+            findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
+        if (part.create or part.late) and not _whole(seen, plan.backup_name):
+            findings.append(f"{seen.place}: it does not list {plan.backup_name} as whole")
+        downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
+        needed = 0 if downloaded else _bytes_of(part)
+        if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
+            findings.append(
+                f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
+            )
+    if not any(record.tables for record in manifest.replicas):
+        findings.append(f"backup {plan.backup_name} holds no table")
+    if findings:
+        message = f"{plan.backup_name} cannot be restored: {'; '.join(findings)}"
+        raise PreflightFailed(message)
+
+
+def _demand_accepted_losses(plan: RestorePlan) -> None:
+    refused = [
+        loss
+        for loss in plan.losses
+        if not any(fnmatchcase(loss.table.full_name, name) for name in plan.request.accept_loss)
+    ]
+    if refused:
+        told = "; ".join(
+            f"{loss.table.full_name} on {loss.replica} ({_rows(loss.table)}): {loss.why}"
+            for loss in refused
+        )
+        message = f"overwriting would lose rows for good, so name them in accept_loss: {told}"
+        raise TargetNotEmpty(message)
+
+
+def _demand_empty(
+    observed: Observation, manifest: Manifest, parts: Sequence[ReplicaRestore]
+) -> None:
+    taken = [
+        f"{table.full_name} on {part.replica} ({_rows(table)})"
+        for part in parts
+        for table in part.drop
+        if table.holds_rows and table.rows != 0
+    ]
+    taken += [
+        f"{table.full_name} on {part.replica} (a {table.engine} of another definition)"
+        for part in parts
+        for table in part.drop
+        if not table.holds_rows and part.definitions.get(table.full_name) != table.definition
+    ]
+    taken += [
+        f"SQL function {name} on {seen.replica} (another definition)"
+        for record in manifest.replicas
+        for seen in observed.of_shard(record.shard)
+        for name, definition in record.functions.items()
+        if seen.functions.get(name, definition) != definition
+    ]
+    if taken:
+        message = f"the target is not empty, and overwrite was not asked for: {'; '.join(taken)}"
+        raise TargetNotEmpty(message)
+
+
+def _whole(seen: Inspection, name: str) -> bool:
+    found = seen.listing.remote(name)
+    return found is not None and not found.broken
+
+
+def _bytes_of(part: ReplicaRestore) -> int:
+    return sum(table.fingerprint.size_bytes for table in part.fill if table.fingerprint)
+
+
+def _rows(table: Table) -> str:
+    return "rows not counted" if table.rows is None else f"{table.rows} rows"
