@@ -109,6 +109,23 @@ async def test_an_upload_that_the_sidecar_resumed_after_its_death_is_attached_to
     assert three_shards.contents("shop.orders") == before
 
 
+async def test_a_sidecar_that_makes_its_tables_anew_does_not_fail_its_shard(
+    three_shards: Bench,
+) -> None:
+    three_shards.fill_shop(rows=90)
+    actions = three_shards.nodes[1].query("SHOW CREATE TABLE system.backup_actions FORMAT TSVRaw")
+    with three_shards.turned(1, pause=("upload.data",)):
+        running = asyncio.create_task(three_shards.backup("tableless"))
+        await three_shards.wait_for(
+            lambda: three_shards.is_at_work(1, "upload"), what="shard 1 uploads"
+        )
+        three_shards.nodes[1].query("DROP TABLE system.backup_actions SYNC")
+        await asyncio.wait({running}, timeout=4)
+        assert not running.done()
+        three_shards.nodes[1].query(actions)
+    assert (await running).status is Status.COMPLETED
+
+
 async def test_a_sidecar_that_dies_while_it_attaches_is_told_and_a_rerun_repairs(
     three_shards: Bench,
 ) -> None:
