@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     # Prefect reads its settings when it is imported: hence only now
+    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415
+
     from tasks.domain.errors import BackupError  # noqa: PLC0415
 
     flows = _flows()
@@ -49,6 +51,9 @@ def _run(arguments: Sequence[str]) -> int:
             print(asyncio.run(_unlock(given)))
         else:
             print(asyncio.run(_outcome(flows[operation], given)))
+    except ParameterTypeError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
     except BackupError as error:
         print(_told(error), file=sys.stderr)
         return 1

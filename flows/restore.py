@@ -23,12 +23,12 @@ from tasks.locks import Beginning, demand_free, operation_under_way
 from tasks.preflight import prove_overrides
 from tasks.reports import Progress, report_outcome, report_plan
 from tasks.restore import (
+    any_manifest,
     attach_shard_data,
     create_late_tables,
     create_shard_tables,
     download_shard_backup,
     drop_shard_tables,
-    fetch_manifest,
     note_plan,
     read_restored_tables,
     settle_down,
@@ -148,8 +148,8 @@ async def _planned(
     observed = await inspect_cluster(
         cluster, operation_id=attempt.operation_id, width=request.options.concurrency
     )
-    source = fleet.sessions[demand_listed(request.backup, observed)]
-    manifest = await fetch_manifest(source, request.backup)
+    sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
+    manifest = await any_manifest(sources, request.backup)
     plan = plan_restore(
         request, manifest, cluster.topology, observed, operation_id=attempt.operation_id
     )
@@ -183,11 +183,16 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
 async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Restored:
     """Drop, create, attach; then look at what stands there."""
     name = plan.backup_name
-    overwrite = plan.request.overwrite
+    request = plan.request
     dropped = await fleet.phase(
         "drop",
         prepared.phases,
-        lambda session: drop_shard_tables(session, plan.of(session.replica), overwrite=overwrite),
+        lambda session: drop_shard_tables(
+            session,
+            plan.of(session.replica),
+            overwrite=request.overwrite,
+            saving=request.options.keep_safety_copy,
+        ),
     )
     created = await fleet.phase(
         "schema",

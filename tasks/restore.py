@@ -65,6 +65,22 @@ async def fetch_manifest(session: ReplicaSession, backup: str) -> Manifest:
     return manifest
 
 
+async def any_manifest(sources: Sequence[ReplicaSession], backup: str) -> Manifest:
+    """Read the first copy of the manifest that can be read; all copies are equal.
+
+    Raises BackupUnusable with a note for each copy when none can.
+    """
+    unusable: list[BackupUnusable] = []
+    for source in sources:
+        try:
+            return await fetch_manifest(source, backup)
+        except BackupUnusable as error:
+            unusable.append(error)
+    for other in unusable[1:]:
+        unusable[0].add_note(str(other))
+    raise unusable[0]
+
+
 @task(task_run_name="plan-{session.replica}", **HEALING)
 async def note_plan(session: ReplicaSession, digest: str) -> None:
     """Write down which plan was accepted: later attempts carry out the rest of this one."""
@@ -98,28 +114,19 @@ async def download_shard_backup(
 async def take_safety_copy(session: ReplicaSession, part: ReplicaRestore) -> bool:
     """Freeze what is about to be dropped into a local copy (hard links); False: nothing to save."""
     journal = await session.journal()
-    if journal.did(Step.SAFETY) or journal.did(Step.DROP):
+    if journal.last(Event.INTENT, Step.DROP) is not None:
         return journal.did(Step.SAFETY)
-    planned = {table.full_name for table in part.drop}
-    save = [t for t in await read_tables(session.server) if t.full_name in planned and t.saveable]
+    save = await _worth_saving(session, part)
     if not save:
         return False
-    name = safety_name(session.operation_id)
-    command = commands.create(
-        name,
-        session.sidecar.token(),
-        tables=sidecar_patterns(save, whole_databases=False),
-        flags=commands.CreateFlags(),
-    )
-    await session.sidecar.settle(command, done=lambda: _is_whole_locally(session, name))
-    await _demand_saved(session, name, save)
-    await session.note(Event.STEP, Step.SAFETY)
+    if not journal.did(Step.SAFETY) or await _unsaved(session, save):
+        await _save(session, save)
     return True
 
 
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
 async def drop_shard_tables(
-    session: ReplicaSession, part: ReplicaRestore, *, overwrite: bool
+    session: ReplicaSession, part: ReplicaRestore, *, overwrite: bool, saving: bool
 ) -> None:
     """Drop what the backup replaces, having seen that it is still what was planned for."""
     journal = await session.journal()
@@ -130,6 +137,11 @@ async def drop_shard_tables(
     if need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.fill}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
+    if saving and journal.last(Event.INTENT, Step.DROP) is None:
+        # rows may have come since the copy was taken: other replicas took their time
+        save = await _worth_saving(session, part)
+        if save and await _unsaved(session, save):
+            await _save(session, save)
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
@@ -270,17 +282,46 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
         raise BackupUnusable(message)
 
 
-async def _demand_saved(session: ReplicaSession, name: str, save: Sequence[Table]) -> None:
+async def _worth_saving(session: ReplicaSession, part: ReplicaRestore) -> list[Table]:
+    planned = {table.full_name for table in part.drop}
+    tables = await read_tables(session.server)
+    return [table for table in tables if table.full_name in planned and table.saveable]
+
+
+async def _save(session: ReplicaSession, save: Sequence[Table]) -> None:
+    """Take the safety copy anew, and see that the sidecar left nothing out."""
+    name = safety_name(session.operation_id)
+    if (await read_listing(session.server)).has(name):
+        await session.sidecar.delete(commands.delete("local", name))
+    command = commands.create(
+        name,
+        session.sidecar.token(),
+        tables=sidecar_patterns(save, whole_databases=False),
+        flags=commands.CreateFlags(),
+    )
+    await session.sidecar.settle(command, done=lambda: _is_whole_locally(session, name))
     frozen = await read_frozen(session.server, name)
-    if frozen is None:
-        return
-    missing = [table.full_name for table in save if table.full_name not in frozen]
+    missing = [t.full_name for t in save if frozen is not None and t.full_name not in frozen]
     if missing:
         message = (
             f"shard {session.shard}, replica {session.replica}: the sidecar left "
             f"{', '.join(missing)} out of the safety copy; nothing was dropped"
         )
         raise PreflightFailed(message)
+    await session.note(Event.STEP, Step.SAFETY)
+
+
+async def _unsaved(session: ReplicaSession, save: Sequence[Table]) -> bool:
+    """Tell whether the safety copy lacks an active part, or whether nobody can tell."""
+    frozen = await read_frozen(session.server, safety_name(session.operation_id))
+    if frozen is None:
+        return True
+    standing = await read_parts(session.server, [table.full_name for table in save])
+    return any(
+        part.active and part.name not in frozen.get(table, frozenset())
+        for table, parts in standing.items()
+        for part in parts
+    )
 
 
 async def _remove_leftover(session: ReplicaSession, backup: str, *, ours: bool) -> None:

@@ -193,8 +193,9 @@ class Sidecar:
         """
         poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
         absent_since: float | None = None
+        answered = poll.now
         while True:
-            seen = await self._look(command)
+            seen, answered = await self._look(command, answered=answered)
             if seen is not None and not seen.running:
                 return seen
             if seen is not None:
@@ -206,13 +207,20 @@ class Sidecar:
             await self._lease.check()
             await poll.pause()
 
-    async def _look(self, command: Command) -> Action | None:
+    async def _look(self, command: Command, *, answered: float) -> tuple[Action | None, float]:
+        """Look for the row; also tell when the sidecar answered last.
+
+        One that is away says nothing and proves nothing, until it was away for too long.
+        """
+        now = asyncio.get_running_loop().time()
         try:
-            history = await read_actions(self.server)
-        except ClusterUnavailable:
-            # the sidecar or its server is away: it says nothing, it proves nothing
-            return Action(command=command.text, status=ActionStatus.IN_PROGRESS)
-        return _own_row(history, command) or _resumed_row(history, command)
+            actions = await read_actions(self.server)
+        except ClusterUnavailable as error:
+            if now - answered > self._timeouts.busy_seconds:
+                message = f"{self._what(command)}: no answer for {now - answered:.0f} s"
+                raise ClusterUnavailable(message) from error
+            return Action(command=command.text, status=ActionStatus.IN_PROGRESS), answered
+        return _own_row(actions, command) or _resumed_row(actions, command), now
 
     async def _running(self, command: Command) -> Action | None:
         """Find a running row that does what `command` would do, and is ours or resumed."""

@@ -10,7 +10,7 @@ from tasks.clickhouse.client import Server
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.tables import create_database, drop_database, identifier
 from tasks.clickhouse.tidy import tidied
-from tasks.domain.errors import BackupUnusable
+from tasks.domain.errors import ActionFailed, BackupUnusable
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
 from tasks.domain.tables import RESERVED_DATABASE, scratch_database
@@ -54,7 +54,11 @@ async def read_manifest(sidecar: Sidecar, backup: str) -> Manifest:
         tidied(lambda: sidecar.delete(commands.delete("local", name))),
         tidied(lambda: drop_database(server, scratch)),
     ):
-        text = await _fetched(sidecar, name, scratch)
+        try:
+            text = await _fetched(sidecar, name, scratch)
+        except ActionFailed as error:
+            message = f"the manifest of {backup} cannot be read: {error}"
+            raise BackupUnusable(message) from error
     manifest = Manifest.from_text(text, origin=backup)
     if manifest.backup_name != backup:
         message = f"the manifest of {backup} is that of another backup, {manifest.backup_name}"

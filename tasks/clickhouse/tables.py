@@ -68,7 +68,9 @@ async def drop_table(server: Server, table: Table) -> None:
     """Drop a table and wait until it is gone, whatever its size."""
     kind = "DICTIONARY" if table.engine == "Dictionary" else "TABLE"
     await server.execute(
-        f"DROP {kind} IF EXISTS {quoted(table)} SYNC SETTINGS max_table_size_to_drop = 0",
+        f"DROP {kind} IF EXISTS {quoted(table)} SYNC "
+        # what depends on it goes and comes back with it
+        "SETTINGS max_table_size_to_drop = 0, check_table_dependencies = 0",
         timeout_seconds=_DROP_SECONDS,
     )
 

@@ -61,6 +61,7 @@ def plan_backup(
         reasons |= {seen.replica: why for seen in picked}
     findings += _taken(backup_name, observed, chosen, operation_id)
     plans = tuple(_replica_plan(request, seen, reasons[seen.replica]) for seen in chosen)
+    findings += _strange_partitions(request, plans)
     if not findings and not any(plan.tables for plan in plans):
         findings.append(_nothing(request))
     if findings:
@@ -158,6 +159,14 @@ def _taken(
         and not _begun_on(seen, operation_id)
         and (seen in chosen or seen.shard not in begun)
     ]
+
+
+def _strange_partitions(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:
+    """Find tables that are not there: ignored, all partitions of the others would be taken."""
+    known = {table.full_name for plan in plans for table in plan.tables}
+    named = {name for name, colon, _ in (p.partition(":") for p in request.partitions) if colon}
+    strange = sorted(named - known)
+    return [f"partitions name {name}, which is not among the tables" for name in strange]
 
 
 def _nothing(request: BackupRequest) -> str:

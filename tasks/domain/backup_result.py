@@ -79,7 +79,7 @@ def backup_outcome(
         started=attempt.started,
         finished=finished,
         replicas=replicas,
-        notes=(*plan.notes, *_unknown_fingerprints(plan, stored.records)),
+        notes=(*plan.notes, *_no_rows(plan, stored), *_unknown_fingerprints(plan, stored.records)),
         next_steps=_next_steps(plan, attempt, status, copies=len(stored.committed)),
         scope=plan.request.scope,
         manifest_written=len(stored.committed) == len(plan.replicas),
@@ -127,6 +127,12 @@ def _status(replicas: tuple[ReplicaOutcome, ...], *, any_uploaded: bool) -> Stat
     if all(replica.done for replica in replicas):
         return Status.COMPLETED
     return Status.PARTIALLY_FAILED if any_uploaded else Status.FAILED
+
+
+def _no_rows(plan: BackupPlan, stored: Stored) -> list[str]:
+    if not plan.request.partitions or any(_rows(record) for record in stored.records.values()):
+        return []
+    return [f"no row lies in the partitions {', '.join(plan.request.partitions)} on any shard"]
 
 
 def _unknown_fingerprints(plan: BackupPlan, records: Mapping[str, ReplicaRecord]) -> list[str]:

@@ -74,11 +74,22 @@ class Fingerprint(BaseModel):
     def rows(self) -> int:
         return sum(part.rows for part in self.parts)
 
+    def _surplus(self, seen: tuple[Part, ...]) -> list[Part]:
+        """Find active parts of partitions that hold more rows than were frozen."""
+        frozen, active = Counter[str](), Counter[str]()
+        for kept in self.parts:
+            frozen[kept.partition_id] += kept.rows
+        for part in seen:
+            active[part.partition_id] += part.rows if part.active else 0
+        full = {partition for partition, rows in active.items() if rows > frozen[partition]}
+        return [part for part in seen if part.active and part.partition_id in full]
+
     def foreign_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
-        """Find parts that were neither frozen nor merged from others: somebody inserted them."""
+        """Find parts with rows of somebody else: inserted, or merged into more than was frozen."""
+        seen = tuple(parts)
         wanted = Counter(self.parts)
-        found = []
-        for part in parts:
+        found = self._surplus(seen)
+        for part in seen:
             frozen = FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash)
             if wanted[frozen] > 0:
                 wanted[frozen] -= 1

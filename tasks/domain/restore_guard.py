@@ -20,8 +20,8 @@ from tasks.domain.tables import Table
 _HEADROOM = 1.05
 
 
-def demand_listed(backup: str, observed: Observation) -> str:
-    """Find a replica that lists the manifest of `backup`: one copy commits the whole.
+def demand_listed(backup: str, observed: Observation) -> tuple[str, ...]:
+    """Find the replicas that list the manifest of `backup`: one copy commits the whole.
 
     Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
     """
@@ -29,7 +29,7 @@ def demand_listed(backup: str, observed: Observation) -> str:
     name = manifest_name(backup)
     having = [seen for seen in observed.inspections if _whole(seen, name)]
     if having:
-        return having[0].replica
+        return tuple(seen.replica for seen in having)
     if any(seen.listing.has(backup) for seen in observed.inspections):
         message = (
             f"backup {backup} has no manifest: it was never completed, or another tool made it"
@@ -49,7 +49,7 @@ def demand_allowed(
     if plan.request.overwrite:
         _demand_accepted_losses(plan)
     else:
-        _demand_empty(observed, manifest, plan.replicas)
+        _demand_empty(plan.replicas)
     _demand_approved(plan, observed, operation_id)
 
 
@@ -135,9 +135,7 @@ def _demand_accepted_losses(plan: RestorePlan) -> None:
         raise TargetNotEmpty(message)
 
 
-def _demand_empty(
-    observed: Observation, manifest: Manifest, parts: Sequence[ReplicaRestore]
-) -> None:
+def _demand_empty(parts: Sequence[ReplicaRestore]) -> None:
     taken = [
         f"{table.full_name} on {part.replica} ({_rows(table)})"
         for part in parts
@@ -151,11 +149,9 @@ def _demand_empty(
         if not table.holds_rows and part.definitions.get(table.full_name) != table.definition
     ]
     taken += [
-        f"SQL function {name} on {seen.replica} (another definition)"
-        for record in manifest.replicas
-        for seen in observed.of_shard(record.shard)
-        for name, definition in record.functions.items()
-        if seen.functions.get(name, definition) != definition
+        f"SQL function {name} on {part.replica} (another definition)"
+        for part in parts
+        for name in part.functions
     ]
     if taken:
         message = f"the target is not empty, and overwrite was not asked for: {'; '.join(taken)}"

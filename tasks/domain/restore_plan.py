@@ -13,6 +13,7 @@ from tasks.domain.errors import (
     TopologyMismatch,
 )
 from tasks.domain.inspection import Inspection, Observation
+from tasks.domain.journal import Step
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import RestoreRequest, Scope
@@ -32,6 +33,7 @@ class ReplicaRestore:
     create: tuple[TableRecord, ...]
     late: tuple[TableRecord, ...]
     fill: tuple[TableRecord, ...]
+    functions: tuple[str, ...] = ()  # SQL functions of another definition, which are replaced
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -43,6 +45,7 @@ class ReplicaRestore:
         place = f"shard {self.shard}, {self.replica}:"
         return (
             *(f"{place} drop {table.full_name}" for table in self.drop),
+            *(f"{place} replace SQL function {name}" for name in self.functions),
             *(f"{place} create {table.full_name}" for table in (*self.create, *self.late)),
             *(f"{place} attach the rows of {table.full_name}" for table in self.fill),
         )
@@ -87,8 +90,11 @@ class RestorePlan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the lines, hexadecimal: what `approved_plan` pins."""
-        text = "\n".join((self.backup_name, *self.lines))
+        """SHA-256 of the lines and of what is dropped, hexadecimal: what `approved_plan` pins."""
+        saving = f"safety copy: {self.request.options.keep_safety_copy}"
+        # the very tables that were looked at, not others of their names
+        doomed = [f"{t.full_name} {t.identity}" for part in self.replicas for t in part.drop]
+        text = "\n".join((self.backup_name, saving, *doomed, *self.lines))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -201,11 +207,15 @@ def _replica_restore(
     tables = record.tables if record else ()
     late = {t.full_name for t in late_tables([table.as_table() for table in tables])}
     filled = tables if own and _brings_rows(request, manifest) else ()
-    made = set(seen.journal.of(operation_id).identities().items())
+    journal = seen.journal.of(operation_id)
+    made = set(journal.identities().items())
+    filled_before = journal.did(Step.DATA) and not journal.left_open(Step.DATA)
     names = {table.full_name for table in tables}
     standing = [table for table in seen.tables if table.full_name in names]
     inner = {name for table in standing for name in inner_names(table)}
-    drop = [table for table in seen.tables if table.full_name in names | inner]
+    doomed = set() if filled_before else names | inner
+    drop = [table for table in seen.tables if table.full_name in doomed]
+    functions = record.functions if record else {}
     return ReplicaRestore(
         shard=seen.shard,
         replica=seen.replica,
@@ -213,6 +223,7 @@ def _replica_restore(
         create=tuple(table for table in tables if table.full_name not in late),
         late=tuple(table for table in tables if table.full_name in late),
         fill=tuple(table for table in filled if table.engine.endswith("MergeTree")),
+        functions=tuple(n for n, text in functions.items() if seen.functions.get(n, text) != text),
     )
 
 

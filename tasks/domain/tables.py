@@ -13,7 +13,7 @@ SYSTEM_DATABASES = frozenset(
 )
 RESERVED_DATABASE = "chops"
 
-_OWN_DATABASE = re.compile(rf"{RESERVED_DATABASE}(_[0-9a-f]{{8}})?")
+_SCRATCH = re.compile(rf"{RESERVED_DATABASE}_scratch_[0-9a-f]{{8}}")
 _STREAMS = frozenset(
     {"Kafka", "RabbitMQ", "NATS", "S3Queue", "AzureQueue", "FileLog", "MaterializedPostgreSQL"}
 )
@@ -99,16 +99,17 @@ def classify(engine: str) -> TableClass:
 
 def scratch_database(suffix: str) -> str:
     """Name a database of our own for a moment; `suffix` is eight hexadecimal digits."""
-    return f"{RESERVED_DATABASE}_{suffix}"
+    return f"{RESERVED_DATABASE}_scratch_{suffix}"
 
 
 def is_scratch_database(name: str) -> bool:
-    return name != RESERVED_DATABASE and _OWN_DATABASE.fullmatch(name) is not None
+    return _SCRATCH.fullmatch(name) is not None
 
 
 def is_user_database(name: str) -> bool:
     """Tell databases of users from the system's and from our own, scratch ones included."""
-    return name not in SYSTEM_DATABASES and not _OWN_DATABASE.fullmatch(name)
+    reserved = name == RESERVED_DATABASE or is_scratch_database(name)
+    return name not in SYSTEM_DATABASES and not reserved
 
 
 def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:

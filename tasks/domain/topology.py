@@ -14,7 +14,7 @@ class Replica(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Label
-    host: Annotated[str, Field(min_length=1, max_length=253)]
+    host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:\[\]-]+$")]
     port: Port = 8123
     secure: bool = False
 

@@ -229,8 +229,8 @@ def test_a_table_that_no_restore_could_name_is_refused_at_backup_time(patterns: 
 
 
 def test_a_pattern_that_means_nothing_is_told() -> None:
-    plan = make_backup_plan(backup_request(tables=["shop.orders", "shop.oders"]))
-    assert plan.notes == ("no table matches shop.oders",)
+    plan = make_backup_plan(backup_request(tables=["shop.orders", "shop.absent"]))
+    assert plan.notes == ("no table matches shop.absent",)
 
 
 @pytest.mark.parametrize(
@@ -296,3 +296,9 @@ def test_replicas_that_may_share_a_remote_path_are_doubted(
 
 def test_one_replica_alone_shares_with_nobody() -> None:
     assert doubtful_paths([make_inspection(0)]) == ()
+
+
+def test_partitions_of_a_table_that_is_not_there_are_refused() -> None:
+    """A sidecar would ignore the name and take every partition of the others."""
+    with pytest.raises(PreflightFailed, match=r"shop\.absent, which is not among the tables"):
+        make_backup_plan(backup_request(partitions=["shop.absent:202601"]))

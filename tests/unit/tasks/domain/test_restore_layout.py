@@ -39,12 +39,12 @@ def names(tables: Any) -> list[str]:
 
 def test_a_backup_is_read_from_a_replica_that_lists_its_manifest() -> None:
     observed = make_observation(make_target(0), make_target(1))
-    assert demand_listed(BACKUP, observed) == replica_name(0)
+    assert demand_listed(BACKUP, observed)[0] == replica_name(0)
 
 
 def test_one_replica_of_each_shard_is_enough_to_list_it() -> None:
     observed = make_observation(make_inspection(0, 0), make_target(0, 1))
-    assert demand_listed(BACKUP, observed) == replica_name(0, 1)
+    assert demand_listed(BACKUP, observed)[0] == replica_name(0, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_one_copy_of_the_manifest_commits_the_whole_and_a_missing_one_is_told() 
     observed = make_observation(
         make_inspection(0, listing=make_listing(make_listed()), tables=()), make_target(1)
     )
-    assert demand_listed(BACKUP, observed) == replica_name(1)
+    assert demand_listed(BACKUP, observed)[0] == replica_name(1)
     assert "shard 0 lacks its copy" in make_restore_plan(observed=observed).notes[0]
 
 

@@ -262,3 +262,39 @@ def test_the_operation_of_somebody_else_makes_no_table_our_own() -> None:
     observed = make_observation(make_target(0, 0, table, journal=foreign), make_target(1))
     with pytest.raises(TargetNotEmpty):
         make_restore_plan(observed=observed)
+
+
+def test_a_plan_that_was_approved_for_one_table_is_not_that_of_another_of_its_name() -> None:
+    looked_at, other = make_table(), make_table(uuid="of-another-table")
+    digests = {
+        make_restore_plan(
+            restore_request(overwrite=True),
+            manifest=make_manifest(make_replica_record(0)),
+            topology=ONE_SHARD,
+            observed=make_observation(make_target(0, 0, table)),
+        ).digest
+        for table in (looked_at, other)
+    }
+    assert len(digests) == 2
+
+
+def test_a_function_that_is_replaced_stands_in_the_plan() -> None:
+    record = make_replica_record(0).model_copy(update={"functions": {"tax": "x -> x * 2"}})
+    plan = make_restore_plan(
+        restore_request(overwrite=True),
+        manifest=make_manifest(record),
+        topology=ONE_SHARD,
+        observed=make_observation(make_target(0, functions={"tax": "x -> x * 3"})),
+    )
+    assert f"shard 0, {replica_name(0)}: replace SQL function tax" in plan.lines
+
+
+def test_a_replica_that_was_filled_before_is_left_alone_though_its_tables_were_altered() -> None:
+    altered = make_table(modified=1_800_000_000)
+    filled = make_journal(made(make_table()), make_entry(Event.STEP, Step.DATA))
+    plan = make_restore_plan(
+        manifest=make_manifest(make_replica_record(0)),
+        topology=ONE_SHARD,
+        observed=make_observation(make_target(0, 0, altered, journal=filled)),
+    )
+    assert plan.replicas[0].drop == ()

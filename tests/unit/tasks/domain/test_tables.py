@@ -12,6 +12,7 @@ from tasks.domain.tables import (
     classify,
     inner_names,
     is_user_database,
+    scratch_database,
     selected,
     sidecar_patterns,
 )
@@ -103,13 +104,15 @@ def test_databases_of_the_system_and_our_own_are_nobodys_backup(name: str) -> No
     assert not is_user_database(name)
 
 
-@pytest.mark.parametrize("name", ["chopsticks", "chops_shop", "systems", "System", "_chops"])
+@pytest.mark.parametrize(
+    "name", ["chopsticks", "chops_shop", "chops_20260101", "systems", "System", "_chops"]
+)
 def test_a_database_of_a_user_is_never_left_out_for_its_name(name: str) -> None:
     assert is_user_database(name)
 
 
 def test_a_scratch_database_is_our_own() -> None:
-    assert not is_user_database("chops_0123abcd")
+    assert not is_user_database(scratch_database("0123abcd"))
 
 
 @pytest.mark.parametrize("pattern", UNSPEAKABLE)
