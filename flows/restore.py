@@ -187,12 +187,7 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
     dropped = await fleet.phase(
         "drop",
         prepared.phases,
-        lambda session: drop_shard_tables(
-            session,
-            plan.of(session.replica),
-            overwrite=request.overwrite,
-            saving=request.options.keep_safety_copy,
-        ),
+        lambda session: drop_shard_tables(session, plan.of(session.replica), request),
     )
     created = await fleet.phase(
         "schema",

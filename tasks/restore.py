@@ -31,6 +31,7 @@ from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import safety_name
 from tasks.domain.outcomes import TableComparison
+from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
     Need,
@@ -126,18 +127,18 @@ async def take_safety_copy(session: ReplicaSession, part: ReplicaRestore) -> boo
 
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
 async def drop_shard_tables(
-    session: ReplicaSession, part: ReplicaRestore, *, overwrite: bool, saving: bool
+    session: ReplicaSession, part: ReplicaRestore, request: RestoreRequest
 ) -> None:
     """Drop what the backup replaces, having seen that it is still what was planned for."""
     journal = await session.journal()
     need = need_of(journal)
     if not need.drops:
         return
-    doomed = tables_to_drop(part, journal, await _standing(session), overwrite=overwrite)
+    doomed = tables_to_drop(part, journal, await _standing(session), overwrite=request.overwrite)
     if need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.fill}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
-    if saving and journal.last(Event.INTENT, Step.DROP) is None:
+    if request.options.keep_safety_copy and journal.last(Event.INTENT, Step.DROP) is None:
         # rows may have come since the copy was taken: other replicas took their time
         save = await _worth_saving(session, part)
         if save and await _unsaved(session, save):
