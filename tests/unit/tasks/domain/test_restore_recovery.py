@@ -202,6 +202,8 @@ OF_BACKUP = make_part("202601_1_1_0")
         pytest.param([OF_BACKUP], False, id="half-attached"),
         pytest.param([make_part("202601_1_2_1", hash="merged")], False, id="merged"),
         pytest.param([OF_BACKUP, make_part("202601_3_3_0")], True, id="inserted"),
+        pytest.param([make_part("202609_2_3_1", rows=1)], True, id="merged-in-another-partition"),
+        pytest.param([make_part("202601_1_9_2", rows=21)], True, id="merged-into-too-many-rows"),
         pytest.param(
             [OF_BACKUP, make_part("202601_3_3_0", hash=OF_BACKUP.hash)], True, id="attached-twice"
         ),
