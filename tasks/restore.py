@@ -120,7 +120,7 @@ async def take_safety_copy(session: ReplicaSession, part: ReplicaRestore) -> boo
     save = await _worth_saving(session, part)
     if not save:
         return False
-    if not journal.did(Step.SAFETY) or await _unsaved(session, save):
+    if not journal.did(Step.SAFETY) or await _unsaved(session, save) is not False:
         await _save(session, save)
     return True
 
@@ -138,11 +138,8 @@ async def drop_shard_tables(
     if need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.fill}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
-    if request.options.keep_safety_copy and journal.last(Event.INTENT, Step.DROP) is None:
-        # rows may have come since the copy was taken: other replicas took their time
-        save = await _worth_saving(session, part)
-        if save and await _unsaved(session, save):
-            await _save(session, save)
+    if request.options.keep_safety_copy and need is Need.REPLACE:
+        await _renew_safety_copy(session, part, interrupted=journal.left_open(Step.DROP))
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
@@ -289,6 +286,25 @@ async def _worth_saving(session: ReplicaSession, part: ReplicaRestore) -> list[T
     return [table for table in tables if table.full_name in planned and table.saveable]
 
 
+async def _renew_safety_copy(
+    session: ReplicaSession, part: ReplicaRestore, *, interrupted: bool
+) -> None:
+    """Save what came since the copy was taken: other replicas took their time.
+
+    After an interrupted drop the copy holds tables that are gone, so it must not be taken anew.
+    """
+    save = await _worth_saving(session, part)
+    unsaved = await _unsaved(session, save) if save else False
+    if unsaved and interrupted:
+        message = (
+            f"rows came to {', '.join(table.full_name for table in save)} on {session.replica} "
+            "after their safety copy was taken and the drop was interrupted; move them away"
+        )
+        raise TargetChanged(message)
+    if unsaved is not False and not interrupted:
+        await _save(session, save)
+
+
 async def _save(session: ReplicaSession, save: Sequence[Table]) -> None:
     """Take the safety copy anew, and see that the sidecar left nothing out."""
     name = safety_name(session.operation_id)
@@ -312,11 +328,14 @@ async def _save(session: ReplicaSession, save: Sequence[Table]) -> None:
     await session.note(Event.STEP, Step.SAFETY)
 
 
-async def _unsaved(session: ReplicaSession, save: Sequence[Table]) -> bool:
-    """Tell whether the safety copy lacks an active part, or whether nobody can tell."""
-    frozen = await read_frozen(session.server, safety_name(session.operation_id))
-    if frozen is None:
+async def _unsaved(session: ReplicaSession, save: Sequence[Table]) -> bool | None:
+    """Tell whether the safety copy lacks an active part; None where nobody can tell."""
+    name = safety_name(session.operation_id)
+    if not await _is_whole_locally(session, name):
         return True
+    frozen = await read_frozen(session.server, name)
+    if frozen is None:
+        return None
     standing = await read_parts(session.server, [table.full_name for table in save])
     return any(
         part.active and part.name not in frozen.get(table, frozenset())
