@@ -17,7 +17,12 @@ from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.parts import read_frozen, read_parts
 from tasks.clickhouse.session import ReplicaSession
-from tasks.clickhouse.tables import drop_table, read_tables, reload_dictionary
+from tasks.clickhouse.tables import (
+    demand_coordination,
+    drop_table,
+    read_tables,
+    reload_dictionary,
+)
 from tasks.domain.errors import (
     BackupUnusable,
     NotAllowed,
@@ -27,6 +32,7 @@ from tasks.domain.errors import (
     TransientError,
 )
 from tasks.domain.fingerprint import Part
+from tasks.domain.inspection import replicated_tables
 from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import safety_name
@@ -135,6 +141,8 @@ async def drop_shard_tables(
     if not need.drops:
         return
     doomed = tables_to_drop(part, journal, await _standing(session), overwrite=request.overwrite)
+    if replicated_tables(record.as_table() for record in (*part.create, *part.late)):
+        await demand_coordination(session.server)
     if need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.fill}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
