@@ -141,7 +141,7 @@ async def test_a_backup_missing_on_one_shard_destroys_nothing_on_the_others(
     await three_shards.backup("partly-gone")
     for name in ("partly-gone.manifest", "partly-gone"):
         three_shards.tell(2, f"delete remote {name}")
-    with three_shards.refusal(BackupUnusable, "partly-gone", "shard 2"):
+    with three_shards.refusal(PreflightFailed, "partly-gone", "shard 2", after_asking=True):
         await three_shards.restore("partly-gone", overwrite=True)
 
 
