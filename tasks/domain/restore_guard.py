@@ -10,7 +10,7 @@ from tasks.domain.errors import (
     PreflightFailed,
     TargetNotEmpty,
 )
-from tasks.domain.inspection import Inspection, Observation, replicated_tables
+from tasks.domain.inspection import Observation, replicated_tables
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
@@ -27,7 +27,7 @@ def demand_listed(backup: str, observed: Observation) -> tuple[str, ...]:
     """
     _demand_reachable(observed)
     name = manifest_name(backup)
-    having = [seen for seen in observed.inspections if _whole(seen, name)]
+    having = [seen for seen in observed.inspections if seen.listing.holds(name, location="remote")]
     if having:
         return tuple(seen.replica for seen in having)
     if any(seen.listing.has(backup) for seen in observed.inspections):
@@ -105,7 +105,9 @@ def _demand_fit(
         seen = observed.of(part.replica)
         if seen.busy_with is not None:
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
-        if (part.create or part.late) and not _whole(seen, plan.backup_name):
+        if (part.create or part.late) and not seen.listing.holds(
+            plan.backup_name, location="remote"
+        ):
             findings.append(f"{seen.place}: it does not list {plan.backup_name} as whole")
         downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
         needed = 0 if downloaded else _bytes_of(part)
@@ -156,11 +158,6 @@ def _demand_empty(parts: Sequence[ReplicaRestore]) -> None:
     if taken:
         message = f"the target is not empty, and overwrite was not asked for: {'; '.join(taken)}"
         raise TargetNotEmpty(message)
-
-
-def _whole(seen: Inspection, name: str) -> bool:
-    found = seen.listing.remote(name)
-    return found is not None and not found.broken
 
 
 def _bytes_of(part: ReplicaRestore) -> int:
