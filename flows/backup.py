@@ -12,23 +12,22 @@ from tasks.backup import (
     upload_shard_backup,
     write_manifest,
 )
-from tasks.clickhouse.client import Cluster, open_cluster
-from tasks.discovery import find_inventory, inspect_cluster
+from tasks.discovery import find_inventory
 from tasks.domain.backup_plan import BackupPlan, doubtful_paths, plan_backup
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
-from tasks.domain.errors import OperationIncomplete
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import default_backup_name
-from tasks.domain.outcomes import Attempt, BackupOutcome, Status
+from tasks.domain.outcomes import Attempt, BackupOutcome
 from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
 from tasks.domain.rerun import begun_as
+from tasks.domain.topology import Topology
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
-from tasks.locks import Beginning, demand_free, operation_under_way
+from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides, prove_paths
-from tasks.reports import Progress, report_outcome, report_plan
-from tasks.runs import this_attempt
+from tasks.reports import report_plan
+from tasks.runs import concluded, this_attempt
 
 _STEPS_PER_REPLICA = 7
 
@@ -79,35 +78,24 @@ async def backup_cluster(
         replica_selection=replica_selection,
         options=options,
     )
-    attempt = this_attempt(installation, operation_id)
+    attempt = this_attempt("backup", installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
-    async with open_cluster(found) as cluster:
-        await demand_free(cluster, attempt.operation_id)
-        observed = await inspect_cluster(
-            cluster, operation_id=attempt.operation_id, width=options.concurrency
-        )
-        plan = _planned(request, cluster, observed, attempt)
+    async with operation_under_way(found, attempt, options) as operation:
+        observed = await operation.observe()
+        plan = _planned(request, operation.topology, observed, attempt)
         await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
-        outcome = await _carried_out(plan, cluster, observed, attempt)
-    await report_outcome(outcome)
-    if outcome.status is not Status.COMPLETED:
-        raise OperationIncomplete(outcome)
-    return outcome
+        outcome = await _carried_out(plan, operation, observed)
+    return await concluded(outcome)
 
 
 def _planned(
-    request: BackupRequest, cluster: Cluster, observed: Observation, attempt: Attempt
+    request: BackupRequest, topology: Topology, observed: Observation, attempt: Attempt
 ) -> BackupPlan:
-    begun = begun_as(
-        observed,
-        operation="backup",
-        operation_id=attempt.operation_id,
-        request=request.without_options(),
-    )
+    begun = begun_as(observed, attempt, request=request.without_options())
     default = default_backup_name(attempt.installation, attempt.started)
     return plan_backup(
         request,
-        cluster.topology,
+        topology,
         observed,
         backup_name=begun or request.backup_name or default,
         operation_id=attempt.operation_id,
@@ -115,29 +103,24 @@ def _planned(
 
 
 async def _carried_out(
-    plan: BackupPlan, cluster: Cluster, observed: Observation, attempt: Attempt
+    plan: BackupPlan, operation: Operation, observed: Observation
 ) -> BackupOutcome:
-    options, name = plan.request.options, plan.backup_name
-    beginning = Beginning(
-        operation="backup",
-        operation_id=attempt.operation_id,
+    name, width = plan.backup_name, plan.request.options.concurrency
+    chosen = [replica.replica for replica in plan.replicas]
+    fleet = await operation.begin(
+        observed,
         name=name,
         request=plan.request.without_options(),
-        options=options,
+        steps=_STEPS_PER_REPLICA * len(chosen),
     )
-    chosen = [replica.replica for replica in plan.replicas]
-    progress = await Progress.of(_STEPS_PER_REPLICA * len(chosen), what=f"backup {name}")
-    async with operation_under_way(cluster, observed, beginning) as sessions:
-        fleet = Fleet(sessions, width=options.concurrency, progress=progress)
-        await fleet.demand("preflight", chosen, prove_overrides)
-        doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
-        await prove_paths(fleet.sessions, doubtful, name, width=options.concurrency)
-        stored = await _stored(fleet, plan)
-        if stored.errors:
-            return backup_outcome(plan, attempt, stored, finished=datetime.now(UTC))
-        manifest = manifest_of(plan, cluster.topology, attempt, stored)
-        committed = await _committed(fleet, plan, text_to_commit(manifest, observed), stored)
-    return backup_outcome(plan, attempt, committed, finished=datetime.now(UTC))
+    await fleet.demand("preflight", chosen, prove_overrides)
+    doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
+    await prove_paths(fleet.sessions, doubtful, name, width=width)
+    stored = await _stored(fleet, plan)
+    if not stored.errors:
+        manifest = manifest_of(plan, operation.topology, operation.attempt, stored)
+        stored = await _committed(fleet, plan, text_to_commit(manifest, observed), stored)
+    return backup_outcome(plan, operation.attempt, stored, finished=datetime.now(UTC))
 
 
 async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:

@@ -5,13 +5,10 @@ from datetime import UTC, datetime
 
 from prefect import flow
 
-from tasks.clickhouse.client import Cluster, open_cluster
-from tasks.discovery import find_inventory, inspect_cluster
-from tasks.domain.errors import OperationIncomplete
-from tasks.domain.inspection import Observation
+from tasks.discovery import find_inventory
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import safety_name
-from tasks.domain.outcomes import Attempt, RestoreOutcome, Status
+from tasks.domain.outcomes import RestoreOutcome
 from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
 from tasks.domain.restore_guard import demand_allowed, demand_listed
@@ -19,9 +16,9 @@ from tasks.domain.restore_plan import RestorePlan, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
-from tasks.locks import Beginning, demand_free, operation_under_way
+from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides
-from tasks.reports import Progress, report_outcome, report_plan
+from tasks.reports import report_plan
 from tasks.restore import (
     any_manifest,
     attach_shard_data,
@@ -34,7 +31,7 @@ from tasks.restore import (
     settle_down,
     take_safety_copy,
 )
-from tasks.runs import this_attempt
+from tasks.runs import concluded, this_attempt
 
 _STEPS_PER_REPLICA = 11
 
@@ -88,72 +85,49 @@ async def restore_cluster(
         approved_plan=approved_plan or None,
         options=options,
     )
-    attempt = this_attempt(installation, operation_id)
+    attempt = this_attempt("restore", installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
-    async with open_cluster(found) as cluster:
-        await demand_free(cluster, attempt.operation_id)
-        observed = await inspect_cluster(
-            cluster, operation_id=attempt.operation_id, width=options.concurrency
-        )
-        outcome = await _carried_out(request, cluster, observed, attempt)
-    await report_outcome(outcome)
-    if outcome.status not in {Status.COMPLETED, Status.PLANNED}:
-        raise OperationIncomplete(outcome)
-    return outcome
+    async with operation_under_way(found, attempt, options) as operation:
+        outcome = await _carried_out(request, operation)
+    return await concluded(outcome)
 
 
-async def _carried_out(
-    request: RestoreRequest, cluster: Cluster, observed: Observation, attempt: Attempt
-) -> RestoreOutcome:
-    begun_as(
-        observed,
-        operation="restore",
-        operation_id=attempt.operation_id,
-        request=request.without_options(),
-    )
+async def _carried_out(request: RestoreRequest, operation: Operation) -> RestoreOutcome:
+    attempt = operation.attempt
+    observed = await operation.observe()
+    begun_as(observed, attempt, request=request.without_options())
     demand_listed(request.backup, observed)
-    beginning = Beginning(
-        operation="restore",
-        operation_id=attempt.operation_id,
+    replicas = [seen.replica for seen in observed.inspections]
+    fleet = await operation.begin(
+        observed,
         name=request.backup,
         request=request.without_options(),
-        options=request.options,
+        steps=_STEPS_PER_REPLICA * len(replicas),
     )
-    replicas = [seen.replica for seen in observed.inspections]
-    steps = _STEPS_PER_REPLICA * len(replicas)
-    progress = await Progress.of(steps, what=f"restore {request.backup}")
-    async with operation_under_way(cluster, observed, beginning) as sessions:
-        fleet = Fleet(sessions, width=request.options.concurrency, progress=progress)
-        plan = await _planned(request, fleet, cluster, attempt)
-        await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
-        if request.dry_run:
-            return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
-        await fleet.demand("plan", replicas, lambda session: note_plan(session, plan.digest))
-        restored = await _restored(fleet, plan)
+    plan = await _planned(request, fleet, operation)
+    await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
+    if request.dry_run:
+        return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
+    await fleet.demand("plan", replicas, lambda session: note_plan(session, plan.digest))
     return restore_outcome(
         plan,
         attempt,
-        restored,
+        await _restored(fleet, plan),
         finished=datetime.now(UTC),
         safety_copy=safety_name(attempt.operation_id),
     )
 
 
-async def _planned(
-    request: RestoreRequest, fleet: Fleet, cluster: Cluster, attempt: Attempt
-) -> RestorePlan:
-    """Plan under the lock: what was seen before it may have changed."""
+async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) -> RestorePlan:
+    """Plan when nothing of an earlier attempt moves any more."""
     await fleet.demand("preflight", fleet.sessions, prove_overrides)
     await fleet.demand("settle", fleet.sessions, settle_down)
-    observed = await inspect_cluster(
-        cluster, operation_id=attempt.operation_id, width=request.options.concurrency
-    )
+    observed = await operation.observe()
     sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
     manifest = await any_manifest(sources, request.backup)
-    plan = plan_restore(
-        request, manifest, cluster.topology, observed, operation_id=attempt.operation_id
-    )
-    demand_allowed(plan, manifest, observed, operation_id=attempt.operation_id)
+    own = operation.attempt.operation_id
+    plan = plan_restore(request, manifest, operation.topology, observed, operation_id=own)
+    demand_allowed(plan, manifest, observed, operation_id=own)
     return plan
 
 

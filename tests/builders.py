@@ -269,7 +269,12 @@ def make_target(shard: int = 0, replica: int = 0, *tables: Table, **fields: Any)
 
 
 def make_attempt(**fields: Any) -> Attempt:
-    defaults: dict[str, Any] = {"installation": "demo", "operation_id": OPERATION, "started": NOW}
+    defaults: dict[str, Any] = {
+        "operation": "backup",
+        "installation": "demo",
+        "operation_id": OPERATION,
+        "started": NOW,
+    }
     return Attempt(**(defaults | fields))
 
 

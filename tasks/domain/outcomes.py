@@ -22,6 +22,7 @@ class Status(StrEnum):
 class Attempt:
     """Who acts, on what, since when. An operation keeps its id over several attempts."""
 
+    operation: str
     installation: str
     operation_id: str
     started: datetime
@@ -84,6 +85,10 @@ class Outcome(BaseModel):
             f"{done} of {len(self.replicas)} replicas done in {self.seconds:.1f} s"
             + (f"; {self._first_failure}" if self._first_failure else "")
         )
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status in {Status.COMPLETED, Status.PLANNED}
 
     @property
     def seconds(self) -> float:

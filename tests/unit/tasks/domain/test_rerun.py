@@ -11,6 +11,7 @@ from tasks.domain.rerun import begun_as
 from tests.builders import (
     OPERATION,
     backup_request,
+    make_attempt,
     make_inspection,
     make_journal,
     make_observation,
@@ -32,7 +33,8 @@ def begun(
     operation_id: str = OPERATION,
 ) -> str | None:
     asked = request.without_options()
-    return begun_as(observed, operation=operation, operation_id=operation_id, request=asked)
+    attempt = make_attempt(operation=operation, operation_id=operation_id)
+    return begun_as(observed, attempt, request=asked)
 
 
 def test_an_operation_that_never_began_has_no_name_yet() -> None:
