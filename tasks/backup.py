@@ -56,7 +56,7 @@ async def upload_shard_backup(
     if not record.tables:
         return
     begun = (await session.journal()).last(Event.INTENT, Step.UPLOAD)
-    if begun is None and await _is_remote(session, backup):
+    if begun is None and await session.holds(backup, location="remote"):
         message = (
             f"shard {session.shard}, replica {session.replica}: {backup} lies in the remote "
             "storage already, and this operation did not bring it there: use another name"
@@ -65,7 +65,7 @@ async def upload_shard_backup(
     if begun is None:
         await session.note(Event.INTENT, Step.UPLOAD)
     command = commands.upload(backup, session.sidecar.token(), tables=record.patterns, limit=limit)
-    await session.sidecar.settle(command, done=lambda: _is_remote(session, backup))
+    await session.sidecar.settle(command, done=lambda: session.holds(backup, location="remote"))
 
 
 @task(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
@@ -114,7 +114,7 @@ async def write_manifest(session: ReplicaSession, backup: str, text: str) -> Non
 async def _begin_freeze(session: ReplicaSession, backup: str) -> Entry:
     """Write down when the freeze began; an earlier attempt may have done it, and it counts."""
     earlier = (await session.journal()).last(Event.INTENT, Step.CREATE)
-    if earlier is not None and await _is_local(session, backup):
+    if earlier is not None and await session.holds(backup, location="local"):
         return earlier
     await session.note(Event.INTENT, Step.CREATE, datetime.now(UTC).isoformat())
     begun = (await session.journal()).last(Event.INTENT, Step.CREATE)
@@ -138,7 +138,7 @@ async def _freeze(
     command = commands.create(backup, token, tables=plan.patterns, flags=flags)
     await session.sidecar.settle(
         command,
-        done=lambda: _is_local(session, backup),
+        done=lambda: session.holds(backup, location="local"),
         prepare=lambda: _remove_broken(session, backup),
     )
 
@@ -213,11 +213,3 @@ async def _remove_broken(session: ReplicaSession, backup: str) -> None:
     local = (await read_listing(session.server)).local(backup)
     if local is not None and local.broken:
         await session.sidecar.delete(commands.delete("local", backup))
-
-
-async def _is_local(session: ReplicaSession, backup: str) -> bool:
-    return (await read_listing(session.server)).holds(backup, location="local")
-
-
-async def _is_remote(session: ReplicaSession, backup: str) -> bool:
-    return (await read_listing(session.server)).holds(backup, location="remote")

@@ -3,6 +3,7 @@
 from tasks.clickhouse.actions import Lease, Sidecar, Timeouts
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.journal import JournalWriter, read_journal
+from tasks.clickhouse.listing import read_listing
 from tasks.domain.journal import Event, Journal
 
 
@@ -32,6 +33,10 @@ class ReplicaSession:
     @property
     def replica(self) -> str:
         return self.server.name
+
+    async def holds(self, backup: str, *, location: str) -> bool:
+        """Tell whether the sidecar lists a whole copy of `backup`, `local` or `remote`."""
+        return (await read_listing(self.server)).holds(backup, location=location)
 
     async def journal(self) -> Journal:
         """Read what this operation wrote down here, earlier attempts included."""
