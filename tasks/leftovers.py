@@ -3,6 +3,7 @@
 from prefect import task
 
 from tasks.clickhouse import commands
+from tasks.clickhouse.client import Server
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
@@ -21,9 +22,14 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
         local_copy = row.location == "local" and row.name in {backup, manifest_name(backup)}
         if local_copy or is_probe_of(backup, row.name):
             await session.sidecar.delete(commands.delete(row.location, row.name))
-    tables = await read_tables(session.server)
-    for database in await read_database_engines(session.server):
+    await drop_scratch(session.server)
+
+
+async def drop_scratch(server: Server) -> None:
+    """Drop the databases into which manifests were read."""
+    tables = await read_tables(server)
+    for database in await read_database_engines(server):
         held = {table.name for table in tables if table.database == database}
         # under the lock every one of ours is a leftover; ours hold a manifest and nothing else
         if is_scratch_database(database) and held <= {"manifest"}:
-            await drop_database(session.server, database)
+            await drop_database(server, database)

@@ -6,11 +6,13 @@ verb and last word second, and its absence counts only when seen twice, seconds 
 """
 
 import asyncio
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.commands import Command, Token, Verb
 from tasks.clickhouse.errors import redacted
@@ -165,6 +167,22 @@ class Sidecar:
                 raise
         except _ReplyLost as lost:
             message = f"{self._what(command)}: {lost}"
+            raise FateUnknown(message) from lost
+
+    async def kill(self, action: Action) -> None:
+        """Ask for the end of a running action, and return when its work has ended.
+
+        Raises FateUnknown when that takes longer than an action may. What ended meanwhile is no
+        longer there to be killed, as was wanted.
+        """
+        seconds = math.ceil(self._timeouts.action_seconds)
+        try:
+            await self._insert(commands.kill(action), timeout_seconds=seconds)
+        except ActionFailed as error:
+            if "not found" not in str(error):
+                raise
+        except _ReplyLost as lost:
+            message = f"`{action.verb} {action.name}` on {self.server.name} was killed: {lost}"
             raise FateUnknown(message) from lost
 
     async def _send(

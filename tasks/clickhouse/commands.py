@@ -5,11 +5,12 @@ input ends the sidecar's process: hence one builder, `word --flag=value ... NAME
 """
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.domain.actions import TOKEN
+from tasks.domain.actions import TOKEN, Action
 from tasks.domain.errors import InvalidRequest
 
 # without these a sidecar's own retention deletes other backups, and every node's schema restore
@@ -33,6 +34,7 @@ class Verb(StrEnum):
     DOWNLOAD = "download"
     RESTORE = "restore"
     DELETE = "delete"
+    KILL = "kill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,11 @@ def delete(where: str, name: str) -> Command:
         message = f"a backup is deleted from 'local' or 'remote', not from {where!r}"
         raise InvalidRequest(message)
     return Command(verb=Verb.DELETE, name=name, text=f"delete {where} {_checked_name(name)}")
+
+
+def kill(action: Action) -> Command:
+    """Stop a running command, named as its row names it: a masked value stays masked."""
+    return Command(verb=Verb.KILL, name=action.name, text=f"kill {shlex.quote(action.command)}")
 
 
 def _built(

@@ -1,12 +1,17 @@
 """Actions: what a row of a sidecar's history says, and whom it belongs to."""
 
-from dataclasses import dataclass
+import re
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tasks.domain.names import manifest_name
 
 # the override that carries an operation's id in every command
 TOKEN = "CHOPS_OP"  # noqa: S105 - the name of an override, not a secret
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_KILLS_SINCE = (2, 8, 1)
 
 
 class ActionStatus(StrEnum):
@@ -61,3 +66,34 @@ def busy_with(
         if action.running and action.verb != "list" and not ours:
             return action
     return None
+
+
+def at_work_for(
+    history: tuple[Action, ...], *, operation_id: str, names: Collection[str]
+) -> tuple[Action, ...]:
+    """Find what runs for an operation: by its token, by name where a token cannot be.
+
+    A sidecar resumes by itself without the token; a delete and a kill never carry one.
+    """
+    return tuple(
+        action
+        for action in history
+        if action.running and _is_for(action, operation_id=operation_id, names=names)
+    )
+
+
+def _is_for(action: Action, *, operation_id: str, names: Collection[str]) -> bool:
+    if action.verb == "kill":
+        target = replace(action, command=shlex.split(action.command)[-1])
+        return target.verb != "kill" and _is_for(target, operation_id=operation_id, names=names)
+    by_name = action.resumed or action.verb == "delete"
+    return action.belongs_to(operation_id) or (by_name and action.name in names)
+
+
+def stops_what_it_kills(sidecar_version: str) -> bool:
+    """Tell whether `kill` ends the work: before 2.8.1 it only changed the label of the row.
+
+    A build from source does not know its version, and is taken for a new one.
+    """
+    found = _VERSION.search(sidecar_version)
+    return found is None or tuple(int(part) for part in found.groups()) >= _KILLS_SINCE

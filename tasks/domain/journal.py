@@ -21,6 +21,7 @@ class Event(StrEnum):
     FINGERPRINT = "fingerprint"  # payload: what was frozen
     IDENTITY = "identity"  # payload: tables that this operation made, with their identities
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
+    UNDONE = "undone"  # what the operation did here is taken back: a rerun starts afresh
 
 
 class Step(StrEnum):
@@ -37,6 +38,7 @@ class Step(StrEnum):
     SCHEMA = "schema"
     DATA = "data"
     LATE = "late"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,12 @@ class Journal:
     entries: tuple[Entry, ...]
 
     def of(self, operation_id: str) -> "Journal":
-        return Journal(tuple(e for e in self.entries if e.operation_id == operation_id))
+        """Keep the rows of one operation; of what it undid, only that it began and ended."""
+        own = [entry for entry in self.entries if entry.operation_id == operation_id]
+        undone = [i for i, entry in enumerate(own) if entry.event is Event.UNDONE]
+        void = own[: undone[-1]] if undone else []
+        frame = (entry for entry in void if entry.event in {Event.STARTED, Event.FINISHED})
+        return Journal((*frame, *own[len(void) :]))
 
     def last(self, event: Event, subject: str | None = None) -> Entry | None:
         found = (

@@ -1,0 +1,280 @@
+"""The one recovery rule: what becomes of an operation that was interrupted and is given up.
+
+A backup whose manifest any shard lists is whole: the missing copies are written, no data is
+deleted. Any other one is undone, on each replica exactly what its journal proves ours. A restore
+is undone before its first drop; after it, tables are left as they are. What cannot be told
+destroys nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tasks.domain.journal import Event, Journal, Step
+from tasks.domain.listing import Listing
+from tasks.domain.names import is_probe_of, manifest_name, safety_name
+from tasks.domain.restore_recovery import Need, need_of
+
+Copy = tuple[str, str]  # where it lies (local, remote), and its name
+
+
+class Way(StrEnum):
+    """What is done about an interrupted operation on one replica."""
+
+    ROLL_FORWARD = "rolled forward"
+    UNDO = "undone"
+    KEEP = "kept as it stands"
+    LEAVE = "left open"
+
+
+_STATES = {
+    Need.REPLACE: "tables are dropped, and created in part or not at all",
+    Need.REMAKE: "rows are attached in part or all: nobody can tell",
+    Need.ATTACH: "tables are created and empty",
+    Need.FINISH: "rows are back; what starts by itself is not created yet",
+    Need.NOTHING: "restored",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """One replica as seen: its journal of the operation, and what its sidecar lists.
+
+    `trouble`: why nothing can be done there; then `listing` may be missing.
+    """
+
+    shard: str
+    replica: str
+    journal: Journal
+    listing: Listing | None = None
+    trouble: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"shard {self.shard}, replica {self.replica}"
+
+    def meant_to(self, step: Step) -> bool:
+        return self.journal.last(Event.INTENT, step) is not None
+
+    def lists(self, location: str, name: str) -> bool:
+        """Tell whether a copy is listed, whole or not."""
+        rows = self.listing.rows if self.listing else ()
+        return any((row.location, row.name) == (location, name) for row in rows)
+
+    def holds(self, location: str, name: str) -> bool:
+        """Tell whether a whole copy is listed."""
+        return self.listing is not None and self.listing.holds(name, location=location)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """An operation that ended without its end. `silent`: replicas that say nothing, and why."""
+
+    operation: str
+    operation_id: str
+    name: str
+    remains: tuple[Remains, ...]
+    silent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What is to be done on one replica. `manifest`: the text of the copy that is missing there."""
+
+    replica: str
+    way: Way
+    why: str
+    delete: tuple[Copy, ...] = ()
+    manifest: str | None = None
+
+    @property
+    def closes(self) -> bool:
+        return self.way is not Way.LEAVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """What became of an operation that was given up. `troubles`: replica -> what went wrong."""
+
+    seen: Interrupted
+    remedies: tuple[Remedy, ...]
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def open_on(self) -> dict[str, str]:
+        """Tell where the operation is still open, and why; empty when it is over."""
+        left = {r.replica: r.why for r in self.remedies if not r.closes}
+        return {**self.seen.silent, **left, **self.troubles}
+
+    @property
+    def over(self) -> bool:
+        return not self.open_on
+
+
+def recover(seen: Interrupted) -> tuple[Remedy, ...]:
+    """Decide for every replica that answered, in their order."""
+    match seen.operation:
+        case "backup":
+            decide = _backup_rule(seen)
+        case "restore":
+            decide = _restore_rule(seen)
+        case _:
+            decide = _nothing_to_undo
+    return tuple(_leave_if_stuck(remains) or decide(remains) for remains in seen.remains)
+
+
+def names_of(operation: str, operation_id: str, name: str) -> frozenset[str]:
+    """Name every backup that the operation may have touched, companions included."""
+    own = {name, manifest_name(name)}
+    return frozenset(own | {safety_name(operation_id)} if operation == "restore" else own)
+
+
+def text_of(seen: Interrupted) -> str | None:
+    """Find the manifest in a journal: it stands in all of them before a copy is written."""
+    noted = (remains.journal.last(Event.MANIFEST, seen.name) for remains in seen.remains)
+    return next((entry.payload for entry in noted if entry is not None), None)
+
+
+def is_committed(seen: Interrupted) -> tuple[bool | None, str]:
+    """Tell whether a backup counts as whole, and why; None: nobody can tell."""
+    text = text_of(seen)
+    listed = [r.place for r in seen.remains if r.holds("remote", manifest_name(seen.name))]
+    if listed and text is not None:
+        return True, f"{listed[0]} lists its manifest"
+    if any(remains.meant_to(Step.UNDO) for remains in seen.remains):
+        return False, "it is being undone"
+    if text is None and any(remains.meant_to(Step.CREATE) for remains in seen.remains):
+        return False, "its manifest was not written: that stands in every journal before"
+    doubts = _doubts(seen, listed)
+    return (None, doubts[0]) if doubts else (False, "no shard lists its manifest")
+
+
+def _doubts(seen: Interrupted, listed: Sequence[str]) -> list[str]:
+    """Say why a manifest that is not seen may be there all the same."""
+    doubts = [f"{place} lists a manifest, and no journal tells whose it is" for place in listed]
+    doubts += [f"its manifest may lie at {name}, which does not answer" for name in seen.silent]
+    doubts += [
+        f"{remains.place} does not list what must lie beside the manifest, so its listing may "
+        "lack the manifest too"
+        for remains in seen.remains
+        if not _proves_absence(remains, seen)
+    ]
+    return doubts
+
+
+def _proves_absence(remains: Remains, seen: Interrupted) -> bool:
+    """Trust a listing without the manifest if it shows what is known to lie beside it."""
+    if remains.journal.last(Event.MANIFEST, seen.name) is None:
+        return True
+    if remains.meant_to(Step.UPLOAD):
+        return remains.holds("remote", seen.name)
+    return remains.listing is not None and bool(remains.listing.remote_rows)
+
+
+def _leave_if_stuck(remains: Remains) -> Remedy | None:
+    if remains.listing is not None and not remains.trouble:
+        return None
+    why = remains.trouble or "its sidecar does not say what it holds"
+    return Remedy(replica=remains.replica, way=Way.LEAVE, why=why)
+
+
+def _nothing_to_undo(remains: Remains) -> Remedy:
+    return Remedy(replica=remains.replica, way=Way.UNDO, why="it stores nothing")
+
+
+def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
+    committed, why = is_committed(seen)
+    text, manifest = text_of(seen), manifest_name(seen.name)
+
+    def decide(remains: Remains) -> Remedy:
+        here = _passing(remains, seen.name)
+        if committed is None:
+            return Remedy(replica=remains.replica, way=Way.LEAVE, why=why, delete=here)
+        if not committed:
+            gone = (*here, *_own_remote(remains, seen.name))
+            return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=gone)
+        lacks = remains.meant_to(Step.CREATE) and not remains.holds("remote", manifest)
+        return Remedy(
+            replica=remains.replica,
+            way=Way.ROLL_FORWARD,
+            why=why,
+            delete=here,
+            manifest=text if lacks else None,
+        )
+
+    return decide
+
+
+def _passing(remains: Remains, name: str) -> tuple[Copy, ...]:
+    """List what never outlives a backup: local copies, and probes wherever they are."""
+    probes = [
+        (row.location, row.name)
+        for row in (remains.listing.rows if remains.listing else ())
+        if is_probe_of(name, row.name)
+    ]
+    local = [manifest_name(name)]
+    if remains.meant_to(Step.CREATE):
+        local.append(name)
+    return (*(("local", copy) for copy in local if remains.lists("local", copy)), *probes)
+
+
+def _own_remote(remains: Remains, name: str) -> tuple[Copy, ...]:
+    """List what this replica brought to the bucket, the manifest first."""
+    own = []
+    if remains.journal.last(Event.MANIFEST, name) is not None:
+        own.append(manifest_name(name))
+    if remains.meant_to(Step.UPLOAD):
+        own.append(name)
+    return tuple(("remote", copy) for copy in own if remains.lists("remote", copy))
+
+
+def _restore_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
+    dropped = any(remains.meant_to(Step.DROP) for remains in seen.remains)
+
+    def decide(remains: Remains) -> Remedy:
+        local = [manifest_name(seen.name)]
+        if remains.meant_to(Step.DOWNLOAD):
+            local.append(seen.name)
+        local.append(safety_name(seen.operation_id))
+        here = [copy for copy in local if remains.lists("local", copy)]
+        if not dropped:
+            why = "nothing was dropped: tables are as they were"
+            gone = tuple(("local", copy) for copy in here)
+            return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=gone)
+        # whole copies may bring the rows back when the bucket cannot
+        partial = tuple(("local", c) for c in here if not _is_kept(remains, seen, c))
+        why = state_of_restore(remains.journal)
+        return Remedy(replica=remains.replica, way=Way.KEEP, why=why, delete=partial)
+
+    return decide
+
+
+def _is_kept(remains: Remains, seen: Interrupted, copy: str) -> bool:
+    return copy != manifest_name(seen.name) and remains.holds("local", copy)
+
+
+def state_of_restore(journal: Journal) -> str:
+    """Say how far a restore came on one replica."""
+    if journal.last(Event.INTENT, Step.DROP) is None and not journal.did(Step.SCHEMA):
+        return "nothing was dropped here"
+    need = need_of(journal)
+    if need is Need.REPLACE and journal.left_open(Step.DROP):
+        return "tables are dropped in part"
+    return _STATES[need]
+
+
+def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
+    """Say what a person does next; empty where nothing is left to do."""
+    told, seen = [], abandoned.seen
+    if any(remedy.way is Way.KEEP for remedy in abandoned.remedies):
+        told.append(
+            f"Tables are half restored. Run restore_cluster again with operation_id="
+            f"{seen.operation_id!r} and the same parameters to finish it, or put back what was "
+            f"there before from the safety copies {safety_name(seen.operation_id)}."
+        )
+    if not abandoned.over:
+        told.append(
+            "Mend what is named, then abort it again; or finish it: run it again with "
+            f"operation_id={seen.operation_id!r} and the same parameters."
+        )
+    return tuple(told)
