@@ -19,6 +19,7 @@ from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import default_backup_name
 from tasks.domain.outcomes import Attempt, BackupOutcome
+from tasks.domain.phases import BackupPhase
 from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
 from tasks.domain.rerun import begun_as
 from tasks.domain.topology import Topology
@@ -28,8 +29,6 @@ from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides, prove_paths
 from tasks.reports import report_plan
 from tasks.runs import concluded, this_attempt
-
-_STEPS_PER_REPLICA = 7
 
 
 @flow(flow_run_name="backup-{installation}", persist_result=False)
@@ -111,9 +110,9 @@ async def _carried_out(
         observed,
         name=name,
         request=plan.request.without_options(),
-        steps=_STEPS_PER_REPLICA * len(chosen),
+        steps=len(BackupPhase) * len(chosen),
     )
-    await fleet.demand("preflight", chosen, prove_overrides)
+    await fleet.demand(BackupPhase.PREFLIGHT, chosen, prove_overrides)
     doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
     await prove_paths(fleet.sessions, doubtful, name, width=width)
     stored = await _stored(fleet, plan)
@@ -128,18 +127,18 @@ async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:
     name, request = plan.backup_name, plan.request
     limit = request.options.max_upload_bytes_per_second
     frozen = await fleet.phase(
-        "create",
+        BackupPhase.CREATE,
         [chosen.replica for chosen in plan.replicas],
         lambda session: create_shard_backup(session, plan.of(session.replica), name, request),
     )
     records = succeeded(frozen)
     uploaded = await fleet.phase(
-        "upload",
+        BackupPhase.UPLOAD,
         records,
         lambda session: upload_shard_backup(session, records[session.replica], name, limit),
     )
     confirmed = await fleet.phase(
-        "confirm",
+        BackupPhase.CONFIRM,
         succeeded(uploaded),
         lambda session: confirm_shard_backup(session, records[session.replica], name),
     )
@@ -154,13 +153,13 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
     """Write the manifest beside every shard's data, and only then forget the local copies."""
     name = plan.backup_name
     noted = await fleet.phase(
-        "journal", stored.records, lambda session: note_manifest(session, name, text)
+        BackupPhase.JOURNAL, stored.records, lambda session: note_manifest(session, name, text)
     )
     written = await fleet.phase(
-        "manifest", succeeded(noted), lambda session: write_manifest(session, name, text)
+        BackupPhase.MANIFEST, succeeded(noted), lambda session: write_manifest(session, name, text)
     )
     cleaned = await fleet.phase(
-        "clean", succeeded(written), lambda session: delete_leftovers(session, name)
+        BackupPhase.CLEAN, succeeded(written), lambda session: delete_leftovers(session, name)
     )
     return replace(
         stored, committed=frozenset(succeeded(written)), errors=failed(noted, written, cleaned)

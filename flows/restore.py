@@ -9,6 +9,7 @@ from tasks.discovery import find_inventory
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import safety_name
 from tasks.domain.outcomes import RestoreOutcome
+from tasks.domain.phases import RestorePhase
 from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
 from tasks.domain.restore_guard import demand_allowed, demand_listed
@@ -32,8 +33,6 @@ from tasks.restore import (
     take_safety_copy,
 )
 from tasks.runs import concluded, this_attempt
-
-_STEPS_PER_REPLICA = 11
 
 
 @flow(flow_run_name="restore-{installation}", persist_result=False)
@@ -102,13 +101,13 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
         observed,
         name=request.backup,
         request=request.without_options(),
-        steps=_STEPS_PER_REPLICA * len(replicas),
+        steps=len(RestorePhase) * len(replicas),
     )
     plan = await _planned(request, fleet, operation)
     await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
     if request.dry_run:
         return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
-    await fleet.demand("plan", replicas, lambda session: note_plan(session, plan.digest))
+    await fleet.demand(RestorePhase.PLAN, replicas, lambda session: note_plan(session, plan.digest))
     return restore_outcome(
         plan,
         attempt,
@@ -120,8 +119,8 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
 
 async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) -> RestorePlan:
     """Plan when nothing of an earlier attempt moves any more."""
-    await fleet.demand("preflight", fleet.sessions, prove_overrides)
-    await fleet.demand("settle", fleet.sessions, settle_down)
+    await fleet.demand(RestorePhase.PREFLIGHT, fleet.sessions, prove_overrides)
+    await fleet.demand(RestorePhase.SETTLE, fleet.sessions, settle_down)
     observed = await operation.observe()
     sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
     manifest = await any_manifest(sources, request.backup)
@@ -137,12 +136,12 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
     limit = options.max_download_bytes_per_second
     everywhere = [part.replica for part in plan.replicas]
     downloaded = await fleet.phase(
-        "download",
+        RestorePhase.DOWNLOAD,
         everywhere,
         lambda session: download_shard_backup(session, plan.of(session.replica), name, limit),
     )
     saved = await fleet.phase(
-        "safety copy",
+        RestorePhase.SAFETY_COPY,
         everywhere if options.keep_safety_copy else [],
         lambda session: take_safety_copy(session, plan.of(session.replica)),
     )
@@ -159,28 +158,28 @@ async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Rest
     name = plan.backup_name
     request = plan.request
     dropped = await fleet.phase(
-        "drop",
+        RestorePhase.DROP,
         prepared.phases,
         lambda session: drop_shard_tables(session, plan.of(session.replica), request),
     )
     created = await fleet.phase(
-        "schema",
+        RestorePhase.SCHEMA,
         plan.unhurt(failed(dropped)),
         lambda session: create_shard_tables(session, plan.of(session.replica), name),
     )
     filled = await fleet.phase(
-        "data",
+        RestorePhase.DATA,
         plan.unhurt(failed(dropped, created)),
         lambda session: attach_shard_data(session, plan.of(session.replica), name),
     )
     late = await fleet.phase(
-        "late tables",
+        RestorePhase.LATE_TABLES,
         plan.unhurt(failed(dropped, created, filled)),
         lambda session: create_late_tables(session, plan.of(session.replica), name),
     )
-    tables = await fleet.phase("compare", succeeded(late), read_restored_tables)
+    tables = await fleet.phase(RestorePhase.COMPARE, succeeded(late), read_restored_tables)
     cleaned = await fleet.phase(
-        "clean", succeeded(tables), lambda session: delete_leftovers(session, name)
+        RestorePhase.CLEAN, succeeded(tables), lambda session: delete_leftovers(session, name)
     )
     return replace(
         prepared,

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import BackupError
+from tasks.domain.phases import Phase
 from tasks.fan_out import all_or_raise, fan_out
 from tasks.reports import Progress
 
@@ -22,13 +23,13 @@ class Fleet:
         self._progress = progress
 
     async def phase(
-        self, name: str, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
+        self, phase: Phase, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
     ) -> dict[str, T | BackupError]:
         """Run one phase on some replicas and wait for all: the barrier. Errors stay in place."""
 
         async def told(session: ReplicaSession) -> T:
             result = await call(session)
-            await self._progress.advance(name)
+            await self._progress.advance(phase)
             return result
 
         names = list(replicas)
@@ -37,10 +38,10 @@ class Fleet:
         return dict(zip(names, results, strict=True))
 
     async def demand(
-        self, name: str, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
+        self, phase: Phase, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
     ) -> dict[str, T]:
         """Run one phase and raise the first error: for phases that must succeed everywhere."""
-        results = await self.phase(name, replicas, call)
+        results = await self.phase(phase, replicas, call)
         return dict(zip(results, all_or_raise(results.values()), strict=True))
 
 

@@ -1,0 +1,39 @@
+"""The phases of each operation in their order: at the end of each, every replica waits for all.
+
+A flow takes its phases from here and nowhere else, so that whatever is done for each phase (the
+progress, interruptions in tests) is done for a new one too.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """What an operation does to its replicas between two barriers."""
+
+
+class BackupPhase(Phase):
+    PREFLIGHT = "preflight"
+    CREATE = "create"
+    UPLOAD = "upload"
+    CONFIRM = "confirm"
+    JOURNAL = "journal"
+    MANIFEST = "manifest"
+    CLEAN = "clean"
+
+
+class RestorePhase(Phase):
+    PREFLIGHT = "preflight"
+    SETTLE = "settle"
+    PLAN = "plan"
+    DOWNLOAD = "download"
+    SAFETY_COPY = "safety copy"
+    DROP = "drop"
+    SCHEMA = "schema"
+    DATA = "data"
+    LATE_TABLES = "late tables"
+    COMPARE = "compare"
+    CLEAN = "clean"
+
+
+PHASES: Mapping[str, type[Phase]] = {"backup": BackupPhase, "restore": RestorePhase}
