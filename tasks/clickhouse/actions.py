@@ -6,11 +6,12 @@ verb and last word second, and its absence counts only when seen twice, seconds 
 """
 
 import asyncio
+import contextlib
 import math
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
@@ -20,6 +21,7 @@ from tasks.clickhouse.sidecar_tables import sidecar_tables
 from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import (
     ActionFailed,
+    BackupError,
     ClusterBusy,
     ClusterUnavailable,
     FateUnknown,
@@ -268,12 +270,13 @@ class Sidecar:
         not_after = int(now) + int(min(_FENCE_SECONDS, self._lease.remaining_seconds))
         with sidecar_tables(self.server):
             try:
-                await self.server.execute(
+                request = self.server.execute(
                     _SUBMIT,
                     {"cmd": command.text, "not_after": not_after},
                     settings={"http_receive_timeout": timeout_seconds},
                     timeout_seconds=timeout_seconds,
                 )
+                await _never_left_in_flight(request, fence_seconds=not_after - int(now))
             except ClusterUnavailable as error:
                 raise _ReplyLost(str(error), not_after=not_after) from error
 
@@ -304,6 +307,22 @@ class Sidecar:
             raise FateUnknown(message)
         message = f"{self._what(command)} ended as {ended.status}: {redacted(ended.error)}"
         raise ActionFailed(message)
+
+
+async def _never_left_in_flight(request: Coroutine[Any, Any, None], *, fence_seconds: int) -> None:
+    """Await a request; who is cancelled meanwhile first waits until it cannot begin any more.
+
+    So whoever cleans up after a cancelled flow finds a row of all that will ever have one.
+    """
+    sending = asyncio.create_task(request)
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await asyncio.wait({sending}, timeout=fence_seconds)
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, BackupError):
+            await sending
+        raise
 
 
 class _ReplyLost(Exception):

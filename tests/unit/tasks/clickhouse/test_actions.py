@@ -8,6 +8,7 @@ import pytest
 from tasks.clickhouse import commands
 from tasks.clickhouse.actions import Sidecar, Timeouts, new_token
 from tasks.clickhouse.commands import Command, Token
+from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import (
     ActionFailed,
     BackupError,
@@ -318,3 +319,66 @@ def test_a_delete_without_a_reply_is_a_doubt() -> None:
 def test_no_two_submissions_carry_the_same_token() -> None:
     """Weak point 10: an action was looked up by a text that others could send, too."""
     assert len({new_token(OPERATION) for _ in range(100)}) == 100
+
+
+class SlowServer(FakeSidecarServer):
+    """Takes a command only after a while."""
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def execute(self, sql: str, parameters: Any = None, **_: Any) -> None:
+        await asyncio.sleep(self.seconds)
+        await super().execute(sql, parameters)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waited", "taken"),
+    [
+        pytest.param(4.0, 4.0, 1, id="answered"),
+        pytest.param(900.0, 15.0, 0, id="fence-passed"),
+    ],
+)
+def test_who_is_cancelled_leaves_no_command_in_flight(
+    seconds: float, waited: float, taken: int
+) -> None:
+    server = SlowServer(seconds=seconds)
+
+    async def cancelled() -> float:
+        sending = asyncio.create_task(make_sidecar(server).submit(UPLOAD))
+        await asyncio.sleep(1)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        return await elapsed()
+
+    assert run(cancelled()) == pytest.approx(waited + (1 if taken == 0 else 0))
+    assert len(server.sent) == taken
+
+
+def kill(server: FakeSidecarServer) -> None:
+    action = Action(command=EARLIER, status=ActionStatus.IN_PROGRESS)
+    run(make_sidecar(server).kill(action))
+
+
+def test_a_kill_names_the_command_as_its_row_does() -> None:
+    server = FakeSidecarServer()
+    kill(server)
+    assert server.sent == [f"kill '{EARLIER}'"]
+
+
+def test_what_ended_before_its_kill_is_gone_as_was_wanted() -> None:
+    kill(FakeSidecarServer(reactions=[refused(ActionFailed("command `x` not found"))]))
+
+
+@pytest.mark.parametrize(
+    ("reaction", "error"),
+    [
+        pytest.param(reply_lost(taken=True), FateUnknown, id="no-reply"),
+        pytest.param(refused(ActionFailed("empty command list")), ActionFailed, id="refused"),
+    ],
+)
+def test_a_kill_that_may_have_failed_is_told(reaction: Reaction, error: type[BackupError]) -> None:
+    with pytest.raises(error):
+        kill(FakeSidecarServer(reactions=[reaction]))
