@@ -1,0 +1,312 @@
+"""The one recovery rule: a listed manifest keeps everything, anything else goes, doubt keeps it."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tasks.domain.journal import Entry, Event, Journal, Step
+from tasks.domain.recovery import (
+    Abandoned,
+    Interrupted,
+    Remains,
+    Remedy,
+    Way,
+    recover,
+    state_of_restore,
+    ways_out,
+)
+from tests.builders import (
+    BACKUP,
+    OPERATION,
+    make_entry,
+    make_journal,
+    make_listed,
+    make_listing,
+    replica_name,
+)
+
+MANIFEST = f"{BACKUP}.manifest"
+SAFETY = f"pre-restore-{OPERATION}"
+BROKEN = "broken (can't stat metadata.json)"
+TEXT = "the manifest"
+OTHER = ("remote", "older")
+State = dict[str, Any]
+
+
+def entries(words: Iterable[str]) -> list[Entry]:
+    """Make rows of words: `create?` an intent, `create` a step, `manifest!` the noted text."""
+    found = []
+    for word in words:
+        if word == "manifest!":
+            found.append(make_entry(Event.MANIFEST, BACKUP, payload=TEXT))
+        elif word in {"undone", "started", "finished"}:
+            found.append(make_entry(Event(word)))
+        elif word.endswith("?"):
+            found.append(make_entry(Event.INTENT, word.removesuffix("?")))
+        else:
+            found.append(make_entry(Event.STEP, word))
+    return found
+
+
+def journal_of(*words: str) -> Journal:
+    return make_journal(*entries(words)).of(OPERATION)
+
+
+def remains(
+    shard: int = 0,
+    *,
+    journal: str = "",
+    lists: Iterable[tuple[str, str]] = (),
+    broken: Iterable[tuple[str, str]] = (),
+    trouble: str = "",
+) -> Remains:
+    rows = [make_listed(name, location=where, desc="regular") for where, name in lists]
+    rows += [make_listed(name, location=where, desc=BROKEN) for where, name in broken]
+    return Remains(
+        shard=str(shard),
+        replica=replica_name(shard),
+        journal=journal_of(*journal.split()),
+        listing=make_listing(*rows),
+        trouble=trouble,
+    )
+
+
+def interrupted(*seen: Remains, operation: str = "backup", silent: str = "") -> Interrupted:
+    return Interrupted(
+        operation=operation,
+        operation_id=OPERATION,
+        name=BACKUP,
+        remains=seen,
+        silent={silent: "no answer"} if silent else {},
+    )
+
+
+def ways(seen: Interrupted) -> list[Way]:
+    return [remedy.way for remedy in recover(seen)]
+
+
+FROZEN: State = {"journal": "started create?", "lists": [("local", BACKUP)]}
+UPLOADING: State = {
+    "journal": "started create? upload?",
+    "lists": [("local", BACKUP)],
+    "broken": [("remote", BACKUP)],
+}
+UPLOADED: State = {
+    "journal": "started create? upload?",
+    "lists": [("local", BACKUP), ("remote", BACKUP)],
+}
+NOTED: State = UPLOADED | {"journal": "started create? upload? manifest!"}
+COMMITTED: State = {
+    "journal": "started create? upload? manifest! manifest",
+    "lists": [("remote", BACKUP), ("remote", MANIFEST)],
+}
+BLIND: State = {"journal": "started create? upload? manifest!", "lists": [("local", BACKUP)]}
+PARTIAL: State = BLIND | {"lists": [("local", BACKUP), OTHER]}
+UNDOING: State = {"journal": "started create? upload? manifest! undo?"}
+UNDONE: State = {"journal": "started create? upload? manifest! undo? undone"}
+BYSTANDER: State = {"journal": "started", "lists": [OTHER]}
+
+BEFORE_COMMIT: dict[str, State] = {"frozen": FROZEN, "uploading": UPLOADING, "uploaded": UPLOADED}
+STATES: dict[str, State] = {
+    **BEFORE_COMMIT,
+    "noted": NOTED,
+    "committed": COMMITTED,
+    "blind": BLIND,
+    "partial": PARTIAL,
+    "bystander": BYSTANDER,
+}
+
+
+@pytest.mark.parametrize("other", STATES)
+def test_one_listed_manifest_rolls_every_shard_forward_and_deletes_nothing_remote(
+    other: str,
+) -> None:
+    remedies = recover(interrupted(remains(0, **STATES[other]), remains(1, **COMMITTED)))
+    assert {remedy.way for remedy in remedies} == {Way.ROLL_FORWARD}
+    assert [copy for remedy in remedies for copy in remedy.delete if copy[0] == "remote"] == []
+    lacks = other not in {"committed", "bystander"}
+    assert [remedy.manifest for remedy in remedies] == [TEXT if lacks else None, None]
+
+
+@pytest.mark.parametrize("silent", ["", "chi-demo-main-9-0"], ids=["all-answer", "one-is-silent"])
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [pytest.param(a, b, id=f"{a}-{b}") for a, b in product(BEFORE_COMMIT, BEFORE_COMMIT)],
+)
+def test_a_backup_whose_manifest_no_journal_knows_is_undone_whoever_is_silent(
+    one: str, two: str, silent: str
+) -> None:
+    states = (remains(0, **STATES[one]), remains(1, **STATES[two]))
+    remedies = recover(interrupted(*states, silent=silent))
+    assert [remedy.way for remedy in remedies] == [Way.UNDO, Way.UNDO]
+    for state, remedy in zip(states, remedies, strict=True):
+        assert state.listing is not None
+        assert set(remedy.delete) == {(row.location, row.name) for row in state.listing.rows}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "way"),
+    [
+        pytest.param(NOTED, NOTED, Way.UNDO, id="none-of-the-copies-is-listed"),
+        pytest.param(NOTED, BYSTANDER, Way.UNDO, id="who-took-no-part-is-not-asked"),
+        pytest.param(NOTED, BLIND, Way.LEAVE, id="a-listing-without-a-remote-row"),
+        pytest.param(NOTED, PARTIAL, Way.LEAVE, id="a-listing-without-the-data-beside-it"),
+        pytest.param(BLIND, UNDOING, Way.UNDO, id="an-undo-that-was-begun-is-ended"),
+        pytest.param(NOTED, UNDONE, Way.UNDO, id="an-undo-that-ended-elsewhere-is-ended"),
+    ],
+)
+def test_a_manifest_that_may_have_been_written_is_missed_only_where_a_listing_shows_what_is_beside(
+    one: State, two: State, way: Way
+) -> None:
+    assert ways(interrupted(remains(0, **one), remains(1, **two))) == [way, way]
+
+
+def test_a_silent_replica_may_hold_the_only_manifest() -> None:
+    seen = interrupted(remains(0, **NOTED), silent="chi-demo-main-1-0")
+    (remedy,) = recover(seen)
+    assert remedy.way is Way.LEAVE
+    assert "chi-demo-main-1-0" in remedy.why
+    assert remedy.delete == (("local", BACKUP),)
+
+
+def test_a_manifest_that_no_journal_knows_is_nobodys_proof_and_stays() -> None:
+    foreign = remains(0, journal="started create? upload?", lists=COMMITTED["lists"])
+    (remedy,) = recover(interrupted(foreign))
+    assert (remedy.way, remedy.delete) == (Way.UNDO, (("remote", BACKUP),))
+    alone = remains(0, journal="started", lists=COMMITTED["lists"])
+    assert ways(interrupted(alone)) == [Way.LEAVE]
+
+
+def test_what_the_journal_does_not_prove_ours_stays() -> None:
+    lists = [(where, name) for where in ("local", "remote") for name in (BACKUP, "older", MANIFEST)]
+    (remedy,) = recover(interrupted(remains(0, journal="started create?", lists=lists)))
+    assert remedy.delete == (("local", MANIFEST), ("local", BACKUP))
+
+
+def test_the_manifest_goes_before_its_data_and_local_copies_before_both() -> None:
+    """A sidecar that restarts meanwhile would upload a local copy again."""
+    state = remains(0, **NOTED | {"broken": [("remote", MANIFEST), ("local", MANIFEST)]})
+    (remedy,) = recover(interrupted(state))
+    assert remedy.delete == (
+        ("local", MANIFEST),
+        ("local", BACKUP),
+        ("remote", MANIFEST),
+        ("remote", BACKUP),
+    )
+
+
+def test_probes_go_wherever_they_are_and_whatever_became_of_the_backup() -> None:
+    probes = [("local", f"{BACKUP}.probe0"), ("remote", f"{BACKUP}.probe1")]
+    for state in (FROZEN, COMMITTED, BLIND):
+        seen = interrupted(remains(0, **state | {"lists": [*state["lists"], *probes]}))
+        assert set(probes) <= set(recover(seen)[0].delete)
+
+
+def test_a_broken_manifest_commits_nothing() -> None:
+    state = NOTED | {"broken": [("remote", MANIFEST)]}
+    assert ways(interrupted(remains(0, **state))) == [Way.UNDO]
+
+
+@pytest.mark.parametrize("operation", ["backup", "restore", "verify"])
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_is_touched_where_something_is_still_at_work(state: str, operation: str) -> None:
+    stuck = remains(0, **STATES[state] | {"trouble": "still at work"})
+    (remedy,) = recover(interrupted(stuck, operation=operation))
+    assert remedy == Remedy(replica=replica_name(0), way=Way.LEAVE, why="still at work")
+
+
+def test_a_sidecar_that_does_not_say_what_it_holds_is_left_open() -> None:
+    mute = Remains(shard="0", replica=replica_name(), journal=journal_of("started", "create?"))
+    assert ways(interrupted(mute)) == [Way.LEAVE]
+
+
+def test_an_operation_that_stores_nothing_has_nothing_to_undo() -> None:
+    (remedy,) = recover(interrupted(remains(0, **UPLOADED), operation="verify"))
+    assert (remedy.way, remedy.delete) == (Way.UNDO, ())
+
+
+WHOLE = [("local", BACKUP), ("local", SAFETY), ("remote", BACKUP)]
+
+
+def test_a_restore_is_undone_before_its_first_drop() -> None:
+    state = remains(0, journal="started download? safety", lists=WHOLE)
+    (remedy,) = recover(interrupted(state, operation="restore"))
+    assert remedy.way is Way.UNDO
+    assert remedy.delete == (("local", BACKUP), ("local", SAFETY))
+
+
+def test_a_local_copy_that_was_there_before_the_restore_stays() -> None:
+    state = remains(0, journal="started", lists=WHOLE[:1])
+    (remedy,) = recover(interrupted(state, operation="restore"))
+    assert remedy.delete == ()
+
+
+@pytest.mark.parametrize("here", ["drop?", ""], ids=["dropped-here", "dropped-elsewhere"])
+def test_after_the_first_drop_anywhere_tables_stand_and_only_partial_copies_go(here: str) -> None:
+    whole = remains(0, journal=f"started download? download {here}", lists=WHOLE)
+    partial = remains(1, journal="started download? drop?", broken=WHOLE[:1])
+    remedies = recover(interrupted(whole, partial, operation="restore"))
+    assert [remedy.way for remedy in remedies] == [Way.KEEP, Way.KEEP]
+    assert [remedy.delete for remedy in remedies] == [(), (("local", BACKUP),)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param("download", "nothing was dropped here", id="prepared"),
+        pytest.param("drop?", "dropped in part", id="dropping"),
+        pytest.param("drop? drop", "created in part or not at all", id="dropped"),
+        pytest.param("drop? drop schema? schema", "created and empty", id="created"),
+        pytest.param("drop? drop schema data?", "nobody can tell", id="attaching"),
+        pytest.param("drop? drop schema data? data", "rows are back", id="attached"),
+        pytest.param("drop? drop schema data? data late", "restored", id="restored"),
+    ],
+)
+def test_what_a_restore_left_on_a_replica_is_told(words: str, told: str) -> None:
+    assert told in state_of_restore(journal_of(*words.split()))
+
+
+def abandoned(seen: Interrupted, **troubles: str) -> Abandoned:
+    return Abandoned(seen=seen, remedies=recover(seen), troubles=troubles)
+
+
+def test_an_operation_is_over_when_it_is_closed_on_every_replica() -> None:
+    seen = interrupted(remains(0, **UPLOADING))
+    assert abandoned(seen).over
+    assert ways_out(abandoned(seen)) == ()
+    assert abandoned(seen, here="refused").open_on == {"here": "refused"}
+
+
+def test_a_silent_replica_keeps_it_open_and_is_named_with_both_ways_out() -> None:
+    left = abandoned(interrupted(remains(0, **UPLOADING), silent="chi-demo-main-1-0"))
+    assert left.open_on == {"chi-demo-main-1-0": "no answer"}
+    assert OPERATION in ways_out(left)[0]
+
+
+def test_a_restore_that_dropped_tables_is_told_with_both_ways_out() -> None:
+    left = abandoned(interrupted(remains(0, journal="started drop?"), operation="restore"))
+    assert left.over
+    (told,) = ways_out(left)
+    assert f"operation_id={OPERATION!r}" in told
+    assert SAFETY in told
+
+
+def test_what_was_undone_is_forgotten_but_that_it_began() -> None:
+    journal = journal_of(
+        "started", "create?", "upload?", "manifest!", "undo?", "undone", "finished"
+    )
+    assert [entry.event for entry in journal.entries] == [
+        Event.STARTED,
+        Event.UNDONE,
+        Event.FINISHED,
+    ]
+    assert journal.last(Event.INTENT) is None
+    assert journal.unfinished() == ()
+
+
+def test_what_a_later_attempt_did_counts_again() -> None:
+    journal = journal_of("started", "create?", "undone", "started", "upload?")
+    assert journal.last(Event.INTENT, Step.UPLOAD) is not None
+    assert journal.last(Event.INTENT, Step.CREATE) is None
