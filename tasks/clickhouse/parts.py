@@ -45,7 +45,8 @@ async def read_frozen(
         rows = await server.rows(
             _FROZEN,
             {"address": url, "shape": _SHAPE},
-            settings=READ_ONCE,
+            # newer sidecars tell more, and older servers would refuse it
+            settings={**READ_ONCE, "input_format_skip_unknown_fields": 1},
             timeout_seconds=_READ_SECONDS,
         )
     except NotAllowed:
