@@ -1,4 +1,4 @@
-"""Embedded clusters for tests: started on demand, gone at the end even of a killed run."""
+"""Clusters for tests: started on demand, gone at the end even of a killed run."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +11,9 @@ from deployments.sandbox.layout import Layout
 class ClusterFactory:
     """Each call starts a cluster in a directory of its own; all of them stop together."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: type[Cluster] = Cluster) -> None:
         self._directory = directory
+        self._kind = kind
         self._started = ExitStack()
         self._count = 0
 
@@ -25,5 +26,5 @@ class ClusterFactory:
     def __call__(self, **layout: Any) -> Cluster:
         self._count += 1
         directory = self._directory / f"cluster-{self._count}"
-        cluster = Cluster.start(directory, Layout(**layout), bound_to_me=True)
+        cluster = self._kind.start(directory, Layout(**layout), bound_to_me=True)
         return self._started.enter_context(cluster)

@@ -31,10 +31,10 @@ class Cluster:
         self.directory = directory.absolute()
         self.layout = state.layout
         self._guard: Guard | None = None
-        self.store = _make_store(self.directory, state)
+        self.remote = (state.layout.remote or self.directory / "remote").absolute()
+        self.store = _make_store(self.directory, state, self.remote)
         self.members = tuple(
-            _make_member(self.directory, state, shard, replica)
-            for shard, replica in state.layout.places
+            self._make_member(state, shard, replica) for shard, replica in state.layout.places
         )
 
     @classmethod
@@ -76,9 +76,14 @@ class Cluster:
         self.stop()
 
     @property
+    def foundations(self) -> tuple[Process, ...]:
+        """What members stand on: started before them in this order, stopped after them."""
+        return () if self.store is None else (self.store,)
+
+    @property
     def processes(self) -> tuple[Process, ...]:
         of_members = tuple(process for member in self.members for process in member.processes)
-        return of_members if self.store is None else (self.store, *of_members)
+        return (*self.foundations, *of_members)
 
     @property
     def running(self) -> bool:
@@ -115,19 +120,25 @@ class Cluster:
             return {}
         return {names.username_env: user.name, names.password_env: user.password}
 
+    def _make_member(self, state: State, shard: str, replica: str) -> Member:
+        home = self.directory / replica
+        node = make_node(home, state.layout, replica=replica, ports=state.ports[replica])
+        sidecar = make_sidecar(node, state, self.remote)
+        return Member(shard=shard, replica=replica, node=node, sidecar=sidecar)
+
     def _furnish(self) -> None:
         self.inventory_path.write_text(self.inventory.to_yaml())
-        remote = _remote(self.directory, self.layout)
         # To the S3 server a bucket is a folder.
-        (remote / BUCKET if self.store else remote).mkdir(parents=True, exist_ok=True)
+        (self.remote / BUCKET if self.store else self.remote).mkdir(parents=True, exist_ok=True)
         for member in self.members:
-            furnish(
-                member.node.program.home, self.layout, shard=member.shard, replica=member.replica
-            )
+            self._furnish_member(member)
+
+    def _furnish_member(self, member: Member) -> None:
+        furnish(member.node.program.home, self.layout, shard=member.shard, replica=member.replica)
 
     def start_what_is_down(self) -> None:
-        if self.store is not None:
-            self.store.start()
+        for process in self.foundations:
+            process.start()
         start_together(member.node for member in self.members)
         start_together(member.sidecar for member in self.members if member.sidecar)
 
@@ -135,26 +146,15 @@ class Cluster:
         """Sidecars first: they would report a cluster that goes away beneath them."""
         stop_together(member.sidecar for member in self.members if member.sidecar)
         stop_together(member.node for member in self.members)
-        if self.store is not None:
-            self.store.stop()
+        for process in reversed(self.foundations):
+            process.stop()
         if self._guard is not None:
             self._guard.dismiss()
             self._guard = None
 
 
-def _make_store(directory: Path, state: State) -> Process | None:
+def _make_store(directory: Path, state: State, remote: Path) -> Process | None:
     if state.layout.sidecar is not SidecarKind.REAL:
         return None
     assert state.binaries is not None
-    remote = _remote(directory, state.layout)
     return make_store(state.binaries.store, directory, remote, port=state.store_port)
-
-
-def _make_member(directory: Path, state: State, shard: str, replica: str) -> Member:
-    node = make_node(directory / replica, state.layout, replica=replica, ports=state.ports[replica])
-    sidecar = make_sidecar(node, state, _remote(directory, state.layout))
-    return Member(shard=shard, replica=replica, node=node, sidecar=sidecar)
-
-
-def _remote(directory: Path, layout: Layout) -> Path:
-    return (layout.remote or directory / "remote").absolute()

@@ -51,6 +51,15 @@ class Layout:
             for replica in range(self.replicas):
                 yield str(shard), f"chi-{self.installation}-{self.cluster}-{shard}-{replica}"
 
+    def macros(self, shard: str, replica: str) -> dict[str, str]:
+        """Name what a server of that place finds in `system.macros`."""
+        return {
+            "installation": self.installation,
+            "cluster": self.cluster,
+            "shard": shard,
+            "replica": replica,
+        }
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"remote": str(self.remote) if self.remote else None}
 

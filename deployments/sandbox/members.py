@@ -72,13 +72,8 @@ def furnish(home: Path, layout: Layout, *, shard: str, replica: str) -> None:
     """Write what a node and its sidecar find at their start."""
     for folder in (DATA_FOLDER, TEMPORARY_FOLDER):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    macros = {
-        "installation": layout.installation,
-        "cluster": layout.cluster,
-        "shard": shard,
-        "replica": replica,
-    }
-    (home / CONFIG_FILE).write_text(render_config(replica, macros))
+    config = render_config(replica, layout.macros(shard, replica))
+    (home / CONFIG_FILE).write_text(config)
     write_users(home / USERS_FILE, layout.users)
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -176,12 +176,13 @@ def signal_session(pid: int, number: signal.Signals) -> None:
         return
 
 
-def free_ports(count: int) -> tuple[int, ...]:
+def free_ports(count: int, *, besides: Collection[int] = ()) -> tuple[int, ...]:
+    """Find ports that nobody listens on; `besides` are promised to somebody already."""
     found: list[int] = []
     for port in random.sample(PORTS, k=len(PORTS)):
         if len(found) == count:
             break
-        if _is_free(port):
+        if port not in besides and _is_free(port):
             found.append(port)
     return tuple(found)
 

@@ -154,7 +154,8 @@ class Bench:
         """All that a refused operation must leave as it was."""
         tables = (
             "SELECT database, name, uuid, total_rows FROM system.tables "
-            f"WHERE database != 'chops' AND {OF_USERS.replace('name', 'database')} ORDER BY ALL"
+            f"WHERE database != 'chops' AND {OF_USERS.replace('name', 'database')} "
+            "ORDER BY database, name"
         )
         numbers = range(len(self.nodes))
         listings = [(self.listed(n, "local"), self.listed(n, "remote")) for n in numbers]

@@ -12,6 +12,7 @@ from tests.clusters import ClusterFactory
 from tests.integration.bench import Bench
 from tests.peers.require import require_peer
 from tests.prefect_servers import served_prefect
+from tests.replicated.cluster import ReplicatedCluster
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,30 @@ def benches(cluster_factory: ClusterFactory) -> Callable[[int, int], Bench]:
         return bench
 
     return started
+
+
+@pytest.fixture(scope="session")
+def replicated_factory(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ClusterFactory]:
+    """Old servers that really replicate, in front of ZooKeeper."""
+    for peer in ("clickhouse-18.16", "zookeeper"):
+        require_peer(peer)
+    with ClusterFactory(tmp_path_factory.mktemp("replicated"), ReplicatedCluster) as factory:
+        yield factory
+
+
+@pytest.fixture(scope="session")
+def replicated_bench(replicated_factory: ClusterFactory) -> Bench:
+    """Two shards of two replicas; both replicas of a shard share a remote path."""
+    bench = Bench(replicated_factory(shards=2, replicas=2))
+    bench.tell_shards_apart()
+    return bench
+
+
+@pytest.fixture
+def replicated(replicated_bench: Bench, prefect_server: PrefectServer) -> Iterator[Bench]:
+    yield from replicated_bench.cleaned()
 
 
 @pytest.fixture

@@ -54,6 +54,25 @@ def _only_named(variable: str) -> Callable[[Environment], Path | None]:
     return find
 
 
+def _old_clickhouse(_: Environment) -> Path | None:
+    """Tell it by its library: it does not know its own version, and a modern one has no such."""
+    program = Path("/usr/sbin/clickhouse-server")
+    library = any(Path("/usr/lib").glob("*/libclickhouse.so.18.16"))
+    return program if library and program.exists() else None
+
+
+def _zookeeper(_: Environment) -> Path | None:
+    jar = Path("/usr/share/java/zookeeper.jar")
+    return jar if jar.exists() and shutil.which("java") else None
+
+
+def _debian(package: str) -> tuple[str, ...]:
+    """Install without questions, and without starting the service that the package brings."""
+    quietly = "DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 SYSTEMD_OFFLINE=1"
+    install = f"{quietly} apt-get install --quiet --yes --no-install-recommends {package}"
+    return ("sh", "-c", f"apt-get update --quiet && {install}")
+
+
 def _package(module: str) -> Callable[[Environment], Path | None]:
     def find(_: Environment) -> Path | None:
         spec = importlib.util.find_spec(module)
@@ -89,6 +108,20 @@ PEERS = {
             wanted=_has_real_sidecar,
             install=("go", "install", "github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
             hint="make peers, which needs Go",
+        ),
+        Peer(
+            name="clickhouse-18.16",
+            lane="replicated",
+            find=_old_clickhouse,
+            install=_debian("clickhouse-server"),
+            hint="make peers, as root on Debian 12 (package clickhouse-server)",
+        ),
+        Peer(
+            name="zookeeper",
+            lane="replicated",
+            find=_zookeeper,
+            install=_debian("zookeeper default-jre-headless"),
+            hint="make peers, as root on Debian 12 (packages zookeeper, default-jre-headless)",
         ),
     )
 }
