@@ -2,28 +2,44 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from prefect import task
+from prefect.exceptions import TerminationSignal
 
+from tasks.abort import abandon
 from tasks.clickhouse.actions import Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, open_cluster
-from tasks.clickhouse.journal import prepare_journal
-from tasks.clickhouse.lock import Lock, held_lock
+from tasks.clickhouse.journal import prepare_journal, read_journal
+from tasks.clickhouse.lock import TableDoor
 from tasks.clickhouse.session import ReplicaSession
 from tasks.discovery import inspect_cluster
+from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
-from tasks.domain.journal import Event
+from tasks.domain.journal import (
+    Entry,
+    Event,
+    Journal,
+    is_surely_over,
+    others_under_way,
+)
+from tasks.domain.lock import Claim
 from tasks.domain.outcomes import Attempt
+from tasks.domain.recovery import Abandoned, ways_out
 from tasks.domain.requests import Options
 from tasks.domain.topology import Topology
 from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
 from tasks.fleet import Fleet
-from tasks.locks import demand_to_be_alone
-from tasks.reports import Progress
+from tasks.locks import Lock, held_lock
+from tasks.reports import Progress, report_waiting
+
+_CANCELLED = (asyncio.CancelledError, TerminationSignal)
+_CANCELLING_SECONDS = 20.0
 
 
 class Operation:
@@ -41,11 +57,42 @@ class Operation:
         return self._cluster.topology
 
     async def observe(self) -> Observation:
-        """Look at every replica; nothing is remembered from an earlier look."""
+        """Look at every replica; what a dead operation left is cleared away first.
+
+        Raises ClusterBusy naming an operation that is alive, or cannot be given up.
+        """
+        observed = await self._inspected()
+        journals = [seen.journal for seen in observed.inspections]
+        others = others_under_way(journals, operation_id=self.attempt.operation_id)
+        if not others:
+            return observed
+        self._demand_dead(others, journals)
+        for other in others:
+            await self._give_up(other)
+        return await self._inspected()
+
+    async def _inspected(self) -> Observation:
         return await inspect_cluster(
             self._cluster,
             operation_id=self.attempt.operation_id,
             width=self._options.concurrency,
+        )
+
+    def _demand_dead(self, others: Iterable[Entry], journals: Iterable[Journal]) -> None:
+        seen = tuple(journals)
+        alive = [o for o in others if not is_surely_over(o, seen, door=self._lock.identity)]
+        if alive:
+            raise ClusterBusy(_refusal(alive[0]))
+
+    async def _give_up(self, other: Entry) -> None:
+        await report_waiting(f"gives up {other.operation} operation {other.operation_id}: it died")
+        abandoned = await self._abandoned(other.operation_id)
+        if not abandoned.over:
+            raise _stuck(other, abandoned)
+
+    async def _abandoned(self, operation_id: str) -> Abandoned:
+        return await abandon(
+            self._cluster, operation_id, lease=self._lock, width=self._options.concurrency
         )
 
     async def begin(
@@ -57,17 +104,33 @@ class Operation:
         whole. Raises ClusterBusy naming the other operation, NotAllowed where `chops` cannot be
         written.
         """
-        payload = json.dumps({"name": name, "request": request})
+        own = self.attempt.operation_id
+        facts = asdict(self._lock.facts)
+        payload = json.dumps({"name": name, "request": request, "lock": facts})
         self._sessions = tuple(self._session(seen) for seen in observed.inspections)
         await self._everywhere(begin(session, payload) for session in self._sessions)
-        await demand_to_be_alone(self._sessions, self.attempt.operation_id)
+        # written first, read then: of two operations under different locks one sees the other
+        reading = (read_journal(session.server, operation_id=own) for session in self._sessions)
+        journals = await self._everywhere(reading)
+        self._demand_dead(others_under_way(journals, operation_id=own), journals)
         progress = await Progress.of(steps, what=f"{self.attempt.operation} {name}")
         return Fleet(self._sessions, width=self._options.concurrency, progress=progress)
 
     async def end(self) -> None:
         """Write down the end on each replica where it ended: elsewhere it stays open, the truth."""
-        closing = fan_out((end(s) for s in self._sessions), width=self._options.concurrency)
-        await asyncio.shield(asyncio.ensure_future(closing))
+        instance = self._lock.ours.instance
+        closing = (end(session, instance) for session in self._sessions)
+        await fan_out(closing, width=self._options.concurrency)
+
+    async def clear_away(self) -> None:
+        """Leave nothing of a cancelled operation at work, or half done, as far as time allows.
+
+        What is left stays open in the journals: the next operation, or an abort, does the rest.
+        """
+        self._lock.keep()
+        await self._lock.fences_passed()
+        if self._sessions:
+            await self._abandoned(self.attempt.operation_id)
 
     def _session(self, seen: Inspection) -> ReplicaSession:
         return ReplicaSession(
@@ -82,31 +145,88 @@ class Operation:
             ),
         )
 
-    async def _everywhere(self, calls: Iterable[Any]) -> None:
-        all_or_raise(await fan_out(calls, width=self._options.concurrency))
+    async def _everywhere(self, calls: Iterable[Any]) -> list[Any]:
+        return all_or_raise(await fan_out(calls, width=self._options.concurrency))
 
 
 @asynccontextmanager
 async def operation_under_way(
-    inventory: Inventory, attempt: Attempt, options: Options
+    inventory: Inventory,
+    attempt: Attempt,
+    options: Options,
+    *,
+    preempts: frozenset[str] = frozenset(),
+    aborts: str | None = None,
 ) -> AsyncIterator[Operation]:
     """Open the cluster and hold its lock until the body ends: what is seen meanwhile stays true.
 
-    Raises ClusterBusy naming the holder, ClusterUnavailable where the lock cannot be asked for.
+    `preempts` are operations that need not be waited for; `aborts` is the id of one. When the run
+    is cancelled, the operation is given up. Raises ClusterBusy naming the holder, LockLost naming
+    who took over, ClusterUnavailable where the lock cannot be asked for.
     """
+    claim = Claim(
+        operation_id=attempt.operation_id,
+        operation=attempt.operation,
+        instance=secrets.token_hex(6),
+        lease_seconds=options.lease_seconds,
+        patience_seconds=options.busy_timeout_seconds,
+        preempts=preempts,
+        aborts=aborts,
+    )
     async with open_cluster(inventory) as cluster:
         await prepare_journal(cluster.lock_server)
-        async with held_lock(
-            cluster.lock_server,
-            operation_id=attempt.operation_id,
-            operation=attempt.operation,
-            lease_seconds=options.lease_seconds,
-        ) as lock:
+        door = TableDoor(cluster.lock_server)
+        async with held_lock(door, claim, tell=report_waiting) as lock:
             operation = Operation(cluster, attempt, options, lock)
             try:
                 yield operation
-            finally:
+            except _CANCELLED:
+                await _uninterrupted(operation.clear_away(), seconds=_CANCELLING_SECONDS)
+                raise
+            except BaseException:
                 await operation.end()
+                raise
+            await operation.end()
+            await lock.check()  # whoever lost it has no outcome: another one may undo it already
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
+    """Let work go on though its caller is cancelled, again and again; give it up when time is up.
+
+    Its own failure is nobody's news: what stays open is written down as such.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    working = asyncio.create_task(work)
+    while not working.done() and clock() < deadline:
+        try:
+            await asyncio.wait({working}, timeout=deadline - clock())
+        except asyncio.CancelledError:
+            continue
+    working.cancel()
+    try:
+        await working
+    except (BackupError, asyncio.CancelledError):
+        return
+
+
+def _refusal(other: Entry) -> str:
+    facts = other.lock()
+    under = f"under the lock {facts.door}, which is not ours" if facts else "under an unknown lock"
+    return (
+        f"{other.operation} operation {other.operation_id} began here {under}, and never ended: "
+        "wait for it; if its process is dead, "
+        f"`python -m flows abort --operation-id {other.operation_id}`"
+    )
+
+
+def _stuck(other: Entry, abandoned: Abandoned) -> ClusterBusy | ClusterUnavailable:
+    where = "; ".join(f"{replica}: {why}" for replica, why in abandoned.open_on.items())
+    message = (
+        f"{other.operation} operation {other.operation_id} died, and cannot be given up yet: "
+        f"{where}. {' '.join(ways_out(abandoned))}"
+    )
+    return ClusterUnavailable(message) if abandoned.seen.silent else ClusterBusy(message)
 
 
 @task(task_run_name="journal-{session.replica}", **PLAIN)
@@ -117,11 +237,11 @@ async def begin(session: ReplicaSession, payload: str) -> None:
 
 
 @task(task_run_name="end-{session.replica}", **HEALING)
-async def end(session: ReplicaSession) -> None:
+async def end(session: ReplicaSession, instance: str) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
     await session.lease.check()
     actions = await read_actions(session.server)
     if any(action.running and action.belongs_to(session.operation_id) for action in actions):
         return
     if (await session.journal()).unfinished():
-        await session.note(Event.FINISHED)
+        await session.note(Event.FINISHED, instance)

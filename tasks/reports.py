@@ -56,6 +56,13 @@ async def best_effort(what: str) -> AsyncIterator[None]:
         get_run_logger().warning("not reported (%s): %s", error, what)
 
 
+async def report_waiting(reason: str) -> None:
+    """Show why nothing happens yet: in the log, and where the progress will be."""
+    get_run_logger().info(reason)
+    async with best_effort(reason):
+        await acreate_progress_artifact(0.0, key=PROGRESS, description=reason)
+
+
 async def report_plan(lines: Sequence[str], *, title: str) -> None:
     """Show what is about to be done."""
     text = "\n".join([f"# {title}", "", *(f"- {line}" for line in _worst(lines))])

@@ -1,7 +1,8 @@
 """Doors without anything behind them, for laws about waiting, losing replies and asking once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,7 @@ class FakeLeash:
     """Lost at a moment of virtual time, if ever."""
 
     lost_at: float = float("inf")
-    remaining_seconds: float = 30.0
+    fence_seconds: int = 15
     checks: int = field(default=0)
 
     async def check(self) -> None:
@@ -81,6 +82,10 @@ class FakeLeash:
         if asyncio.get_running_loop().time() >= self.lost_at:
             message = "the lock is lost"
             raise LockLost(message)
+
+    @contextmanager
+    def fence(self) -> Iterator[int]:
+        yield self.fence_seconds
 
 
 class FakeSidecarServer(Server):

@@ -10,6 +10,7 @@ import contextlib
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,11 +28,11 @@ from tasks.domain.errors import (
     FateUnknown,
     NotAllowed,
 )
+from tasks.domain.lock import LONGEST_FENCE_SECONDS
 
 # one try: a dead sidecar would otherwise keep a SELECT inside the server for two minutes
 READ_ONCE = {"http_max_tries": 1, "http_receive_timeout": 60}
 SYNCHRONOUS_SECONDS = 1800
-_FENCE_SECONDS = 15
 _ABSENT_FOR_SECONDS = 2.0
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
 _SUBMIT = (
@@ -51,9 +52,8 @@ class Lease(Protocol):
     async def check(self) -> None:
         """Raise LockLost when another one may act."""
 
-    @property
-    def remaining_seconds(self) -> float:
-        """How long a command that is sent now may still begin."""
+    def fence(self) -> AbstractContextManager[int]:
+        """Lend the seconds in which one command may begin, and remember it until it cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,19 +266,20 @@ class Sidecar:
     async def _insert(self, command: Command, *, timeout_seconds: int) -> None:
         now = await self.server.value("SELECT toUInt32(now()) AS now")
         await self._lease.check()
-        # inside the lease: whoever waits it out finds nothing of ours that may still begin
-        not_after = int(now) + int(min(_FENCE_SECONDS, self._lease.remaining_seconds))
         with sidecar_tables(self.server):
+            sending = self._sent(command, now=int(now), timeout_seconds=timeout_seconds)
+            await _never_left_in_flight(sending)
+
+    async def _sent(self, command: Command, *, now: int, timeout_seconds: int) -> None:
+        with self._lease.fence() as seconds:
+            parameters = {"cmd": command.text, "not_after": now + seconds}
+            settings = {"http_receive_timeout": timeout_seconds}
             try:
-                request = self.server.execute(
-                    _SUBMIT,
-                    {"cmd": command.text, "not_after": not_after},
-                    settings={"http_receive_timeout": timeout_seconds},
-                    timeout_seconds=timeout_seconds,
+                await self.server.execute(
+                    _SUBMIT, parameters, settings=settings, timeout_seconds=timeout_seconds
                 )
-                await _never_left_in_flight(request, fence_seconds=not_after - int(now))
             except ClusterUnavailable as error:
-                raise _ReplyLost(str(error), not_after=not_after) from error
+                raise _ReplyLost(str(error), not_after=now + seconds) from error
 
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""
@@ -309,7 +310,7 @@ class Sidecar:
         raise ActionFailed(message)
 
 
-async def _never_left_in_flight(request: Coroutine[Any, Any, None], *, fence_seconds: int) -> None:
+async def _never_left_in_flight(request: Coroutine[Any, Any, None]) -> None:
     """Await a request; who is cancelled meanwhile first waits until it cannot begin any more.
 
     So whoever cleans up after a cancelled flow finds a row of all that will ever have one.
@@ -318,9 +319,9 @@ async def _never_left_in_flight(request: Coroutine[Any, Any, None], *, fence_sec
     try:
         await asyncio.shield(sending)
     except asyncio.CancelledError:
-        await asyncio.wait({sending}, timeout=fence_seconds)
+        await asyncio.wait({sending}, timeout=LONGEST_FENCE_SECONDS)
         sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, BackupError):
+        with contextlib.suppress(asyncio.CancelledError, BackupError, _ReplyLost):
             await sending
         raise
 

@@ -13,10 +13,10 @@ _DEFINITION = (
     "operation_id String, operation String, event String, subject String, payload String) "
     "ENGINE = MergeTree ORDER BY (sequence, at)"
 )
-# payloads of others may be large (fingerprints, manifests) and are nobody else's business
+# payloads of others may be large (fingerprints, manifests); under which lock they began is small
 _READ = (
     "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
-    f"if(operation_id = {{own:String}}, payload, '') AS payload FROM {_TABLE} "
+    f"if(operation_id = {{own:String}} OR event = 'started', payload, '') AS payload FROM {_TABLE} "
     "ORDER BY sequence, at"
 )
 

@@ -14,8 +14,8 @@ from typing import Any
 class Event(StrEnum):
     """What a row says."""
 
-    STARTED = "started"
-    FINISHED = "finished"
+    STARTED = "started"  # payload: the request, and under which lock it began
+    FINISHED = "finished"  # subject: the instance that wrote it
     STEP = "step"  # subject: the step that ended well on this replica
     INTENT = "intent"  # subject: the step that is about to begin
     FINGERPRINT = "fingerprint"  # payload: what was frozen
@@ -37,8 +37,19 @@ class Step(StrEnum):
     DROP = "drop"
     SCHEMA = "schema"
     DATA = "data"
+    CATCH_UP = "catch up"
     LATE = "late"
     UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFacts:
+    """Under which lock an attempt began; `instance` tells attempts of one operation apart."""
+
+    door: str
+    instance: str
+    generation: int
+    lease_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,11 @@ class Entry:
 
     def document(self) -> Any:
         return json.loads(self.payload) if self.payload else None
+
+    def lock(self) -> LockFacts | None:
+        """Tell under which lock a start was written down; None where it does not say."""
+        facts = (self.document() or {}).get("lock")
+        return None if facts is None else LockFacts(**facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +139,23 @@ def others_under_way(journals: Iterable[Journal], *, operation_id: str) -> tuple
             if entry.operation_id != operation_id:
                 found.setdefault(entry.operation_id, entry)
     return tuple(sorted(found.values(), key=lambda entry: (entry.at, entry.operation_id)))
+
+
+def is_surely_over(started: Entry, journals: Iterable[Journal], *, door: str) -> bool:
+    """Tell whether the flow that wrote `started` is gone, seen by whoever holds the lock `door`.
+
+    It held the same lock and does so no more; or that very attempt wrote its end on some replica,
+    so that only what it left elsewhere is still open.
+    """
+    facts = started.lock()
+    if facts is None:
+        return False
+    if facts.door == door:
+        return True
+    return any(
+        entry.event is Event.FINISHED
+        and entry.operation_id == started.operation_id
+        and entry.subject == facts.instance
+        for journal in journals
+        for entry in journal.entries
+    )

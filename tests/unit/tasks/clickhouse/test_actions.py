@@ -249,15 +249,10 @@ def test_an_action_that_left_no_trace_is_not_sent_again() -> None:
     assert server.sent == [UPLOAD.text]
 
 
-@pytest.mark.parametrize(
-    ("remaining", "seconds"), [pytest.param(30.0, 15, id="long"), pytest.param(4.5, 4, id="short")]
-)
-def test_a_command_that_hangs_begins_nothing_after_its_lease(
-    remaining: float, seconds: int
-) -> None:
+def test_a_command_that_hangs_begins_nothing_after_the_fence_that_its_lease_lends() -> None:
     server = FakeSidecarServer()
-    perform(server, lease=FakeLeash(remaining_seconds=remaining))
-    assert server.fences == [EPOCH + seconds]
+    perform(server, lease=FakeLeash(fence_seconds=4))
+    assert server.fences == [EPOCH + 4]
 
 
 def test_without_the_lock_nothing_is_sent() -> None:
