@@ -44,5 +44,8 @@ BACKUP_ON_DEMAND = Deployment(
 RESTORE_ON_DEMAND = Deployment(
     entrypoint="flows.restore.restore_cluster", name="on-demand", destructive=True
 )
+ABORT_ON_DEMAND = Deployment(
+    entrypoint="flows.abort.abort_operation", name="on-demand", destructive=True
+)
 
-DEPLOYMENTS = (BACKUP_ON_DEMAND, RESTORE_ON_DEMAND)
+DEPLOYMENTS = (BACKUP_ON_DEMAND, RESTORE_ON_DEMAND, ABORT_ON_DEMAND)

@@ -47,10 +47,7 @@ def _run(arguments: Sequence[str]) -> int:
     chosen.pop("verbose")
     given = {name: value for name, value in chosen.items() if value is not None}
     try:
-        if operation == "unlock":
-            print(asyncio.run(_unlock(given)))
-        else:
-            print(asyncio.run(_outcome(flows[operation], given)))
+        print(asyncio.run(_outcome(flows[operation], given)))
     except ParameterTypeError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -66,17 +63,6 @@ async def _outcome(flow: "Flow[..., Any]", parameters: Mapping[str, Any]) -> str
     return summary_of(await flow(**parameters))
 
 
-async def _unlock(given: Mapping[str, Any]) -> str:
-    from tasks.clickhouse.client import open_cluster  # noqa: PLC0415
-    from tasks.discovery import find_inventory  # noqa: PLC0415
-    from tasks.locks import clear_operation  # noqa: PLC0415
-
-    place = {"installation": given["installation"], "namespace": "default"}
-    async with open_cluster(find_inventory(given["inventory"], **place)) as cluster:
-        done = await clear_operation(cluster, given["operation_id"])
-    return "\n".join(done) or f"operation {given['operation_id']} holds nothing here"
-
-
 def _told(error: Exception) -> str:
     from tasks.domain.errors import OperationIncomplete  # noqa: PLC0415
     from tasks.reports import summary_of  # noqa: PLC0415
@@ -88,10 +74,11 @@ def _told(error: Exception) -> str:
 
 
 def _flows() -> "dict[str, Flow[..., Any]]":
+    from flows.abort import abort_operation  # noqa: PLC0415
     from flows.backup import backup_cluster  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
 
-    return {"backup": backup_cluster, "restore": restore_cluster}
+    return {"backup": backup_cluster, "restore": restore_cluster, "abort": abort_operation}
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -104,11 +91,6 @@ def command_line() -> argparse.ArgumentParser:
         for parameter in inspect.signature(flow.fn).parameters.values():
             _add_option(sub, parameter, told.get(parameter.name, ""))
         sub.add_argument("--verbose", action="store_true", help="Show Prefect's own log.")
-    summary = "Give up an operation whose process is dead: release its lock."
-    unlock = operations.add_parser("unlock", help=summary, description=summary, allow_abbrev=False)
-    for option in ("--installation", "--inventory", "--operation-id"):
-        unlock.add_argument(option, required=True)
-    unlock.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 

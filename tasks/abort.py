@@ -20,7 +20,7 @@ from tasks.clickhouse.versions import read_sidecar_version
 from tasks.domain.actions import Action, ActionStatus, at_work_for, stops_what_it_kills
 from tasks.domain.errors import BackupError, FateUnknown
 from tasks.domain.journal import Event, Journal, Step
-from tasks.domain.names import manifest_name
+from tasks.domain.names import aborted_id, manifest_name
 from tasks.domain.recovery import (
     Abandoned,
     Interrupted,
@@ -94,7 +94,8 @@ class _Abandonment:
         self._width = width
         self._timeouts = Timeouts(action_seconds=patience_seconds, busy_seconds=patience_seconds)
 
-    async def of(self, operation_id: str) -> Abandoned:
+    async def of(self, given_id: str) -> Abandoned:
+        operation_id = aborted_id(given_id)
         begun, silent = await self._begun(operation_id)
         answering = [site for site in self._sites if site.server.name not in silent]
         remains = await fan_out(
@@ -206,8 +207,10 @@ class _Abandonment:
         await self._lease.check()
         if remedy.way is Way.UNDO and journal.last(Event.INTENT) is not None:
             await writer.append(Event.UNDONE)
-        if journal.unfinished():
-            await writer.append(Event.FINISHED, payload=remedy.way.value)
+        for started in journal.unfinished():
+            facts = started.lock()
+            attempt = facts.instance if facts else ""
+            await writer.append(Event.FINISHED, attempt, payload=remedy.way.value)
 
 
 async def _killed_in_name(server: Server, begun: _Begun) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from prefect import task
 from prefect.exceptions import TerminationSignal
 
-from tasks.abort import abandon
+from tasks.abort import PATIENCE_SECONDS, abandon
 from tasks.clickhouse.actions import Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.clickhouse.journal import prepare_journal, read_journal
@@ -86,13 +86,20 @@ class Operation:
 
     async def _give_up(self, other: Entry) -> None:
         await report_waiting(f"gives up {other.operation} operation {other.operation_id}: it died")
-        abandoned = await self._abandoned(other.operation_id)
+        abandoned = await self.abandon(other.operation_id)
         if not abandoned.over:
             raise _stuck(other, abandoned)
 
-    async def _abandoned(self, operation_id: str) -> Abandoned:
+    async def abandon(
+        self, operation_id: str, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Abandoned:
+        """Give up an operation whose flow is gone, or going: our own, or another one's."""
         return await abandon(
-            self._cluster, operation_id, lease=self._lock, width=self._options.concurrency
+            self._cluster,
+            operation_id,
+            lease=self._lock,
+            width=self._options.concurrency,
+            patience_seconds=patience_seconds,
         )
 
     async def begin(
@@ -130,7 +137,7 @@ class Operation:
         self._lock.keep()
         await self._lock.fences_passed()
         if self._sessions:
-            await self._abandoned(self.attempt.operation_id)
+            await self.abandon(self.attempt.operation_id)
 
     def _session(self, seen: Inspection) -> ReplicaSession:
         return ReplicaSession(

@@ -19,7 +19,13 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from tasks.domain.outcomes import BackupOutcome, Outcome, ReplicaOutcome, RestoreOutcome
+from tasks.domain.outcomes import (
+    AbortOutcome,
+    BackupOutcome,
+    Outcome,
+    ReplicaOutcome,
+    RestoreOutcome,
+)
 
 PROGRESS, REPLICAS, PLAN, TABLES = "progress", "replicas", "plan", "tables"
 SUMMARY, OUTCOME = "summary", "outcome"
@@ -144,6 +150,8 @@ def _facts(outcome: Outcome) -> Mapping[str, Any]:
             "plan digest": outcome.plan_digest[:12],
             "safety copy": outcome.safety_copy or "none",
         }
+    if isinstance(outcome, AbortOutcome):
+        return {**common, "aborted": f"{outcome.aborted_operation} operation {outcome.aborted}"}
     return common
 
 

@@ -13,6 +13,7 @@ _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _OPERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESERVED_WORDS = frozenset({"latest", "previous"})
 _SAFETY_PREFIX = "pre-restore-"
+_ABORT_PREFIX = "abort:"  # holds a character that no other operation's id may hold
 _COMPANIONS = (".manifest", ".probe")
 _LONGEST_NAME = 128
 
@@ -61,6 +62,16 @@ def probe_name(backup: str, number: int) -> str:
 
 def is_probe_of(backup: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(backup)}\.probe\d+", name) is not None
+
+
+def abort_id(operation_id: str) -> str:
+    """Name the operation that aborts another one: a lock that it holds tells of both."""
+    return f"{_ABORT_PREFIX}{operation_id}"
+
+
+def aborted_id(operation_id: str) -> str:
+    """Tell which operation an abort, interrupted itself, was to abort; else the id as it is."""
+    return operation_id.removeprefix(_ABORT_PREFIX)
 
 
 def safety_name(operation_id: str) -> str:

@@ -121,6 +121,13 @@ class RestoreOutcome(Outcome):
     safety_copy: str | None = None
 
 
+class AbortOutcome(Outcome):
+    """`aborted` is the id of the operation that was given up, `aborted_operation` what it was."""
+
+    aborted: str
+    aborted_operation: str
+
+
 def overall_verdict(verdicts: tuple[Verdict, ...]) -> Verdict:
     """One failure fails all; one doubt leaves doubt; nothing compared proves nothing."""
     if Verdict.FAILED in verdicts:

@@ -69,8 +69,20 @@ class RestoreOptions(Options):
     max_download_bytes_per_second: int | None = Field(
         default=None, ge=1, description="Bandwidth limit of each sidecar's download."
     )
+    catch_up_timeout_seconds: Seconds = Field(
+        default=6 * 3600,
+        description="How long replicas may take to get what another one attached.",
+    )
     keep_safety_copy: bool = Field(
         default=True, description="Keep what an overwriting restore replaced, as a local copy."
+    )
+
+
+class AbortOptions(Options):
+    """What an abort rarely needs."""
+
+    action_timeout_seconds: Seconds = Field(
+        default=300, description="How long to wait until a command that was killed has ended."
     )
 
 
