@@ -74,6 +74,21 @@ def replicated_bench(replicated_factory: ClusterFactory) -> Bench:
     return bench
 
 
+@pytest.fixture(scope="session")
+def replicated_bench_of_own_paths(replicated_factory: ClusterFactory) -> Bench:
+    """One shard of two replicas, each with a remote path of its own."""
+    return Bench(
+        replicated_factory(shards=1, replicas=2, remote_path="backup/shard-{shard}/{replica}")
+    )
+
+
+@pytest.fixture
+def own_paths(
+    replicated_bench_of_own_paths: Bench, prefect_server: PrefectServer
+) -> Iterator[Bench]:
+    yield from replicated_bench_of_own_paths.cleaned()
+
+
 @pytest.fixture
 def replicated(replicated_bench: Bench, prefect_server: PrefectServer) -> Iterator[Bench]:
     yield from replicated_bench.cleaned()

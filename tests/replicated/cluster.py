@@ -4,13 +4,13 @@ from pathlib import Path
 
 from deployments.sandbox.cluster import Cluster
 from deployments.sandbox.members import Member
-from deployments.sandbox.processes import HOST, Process, free_ports
+from deployments.sandbox.processes import Process, free_ports
 from deployments.sandbox.sidecars import make_sidecar
 from deployments.sandbox.state import State
 from tests.peers.require import require_peer
 from tests.replicated.routes import Route, make_proxy
 from tests.replicated.server import Neighbourhood, OwnPorts, furnish_server, make_server
-from tests.replicated.zookeeper import make_zookeeper
+from tests.replicated.zookeeper import ZooKeeper
 
 
 class ReplicatedCluster(Cluster):
@@ -33,18 +33,13 @@ class ReplicatedCluster(Cluster):
             shards=_native_ports(self.members),
             zookeeper_port=zookeeper_port,
         )
-        self.zookeeper = make_zookeeper(
-            require_peer("zookeeper"), self.directory / "zookeeper", port=zookeeper_port
-        )
+        jar = require_peer("zookeeper")
+        self.zookeeper = ZooKeeper(jar, self.directory / "zookeeper", port=zookeeper_port)
         self.proxy = make_proxy(self.directory, [self._route(member) for member in self.members])
 
     @property
     def foundations(self) -> tuple[Process, ...]:
         return (*super().foundations, self.zookeeper, self.proxy)
-
-    @property
-    def zookeeper_address(self) -> str:
-        return f"{HOST}:{self._neighbourhood.zookeeper_port}"
 
     def _make_member(self, state: State, shard: str, replica: str) -> Member:
         binary = require_peer("clickhouse-18.16")

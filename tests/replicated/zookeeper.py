@@ -1,11 +1,13 @@
 """The coordination service of the replicated cluster: one ZooKeeper, without durability."""
 
 import socket
+import subprocess
 from pathlib import Path
 
 from deployments.sandbox.processes import HOST, Process, Program
 
-_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+_SERVER = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+_CLIENT = "org.apache.zookeeper.ZooKeeperMain"
 _PROPERTIES = """tickTime=1000
 dataDir={data}
 clientPort={port}
@@ -20,18 +22,26 @@ _JAVA = ("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PING_SECONDS = 2.0
 
 
-def make_zookeeper(jar: Path, home: Path, *, port: int) -> Process:
-    """Make its home and its configuration; what it stored stays over a restart."""
-    data = home / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    properties = home / "zookeeper.properties"
-    properties.write_text(_PROPERTIES.format(data=data, port=port, host=HOST))
-    program = Program(
-        name="zookeeper",
-        arguments=(*_JAVA, "-cp", str(jar), _MAIN, str(properties)),
-        home=home,
-    )
-    return Process(program, answers=lambda: _serves(port))
+class ZooKeeper(Process):
+    """What it stored stays over a restart."""
+
+    def __init__(self, jar: Path, home: Path, *, port: int) -> None:
+        """Make its home and its configuration."""
+        data = home / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        properties = home / "zookeeper.properties"
+        properties.write_text(_PROPERTIES.format(data=data, port=port, host=HOST))
+        self.address = f"{HOST}:{port}"
+        self._java = (*_JAVA, "-cp", str(jar))
+        program = Program(
+            name="zookeeper", arguments=(*self._java, _SERVER, str(properties)), home=home
+        )
+        super().__init__(program, answers=lambda: _serves(port))
+
+    def delete_tree(self, path: str) -> None:
+        """Delete a node and all below it, as a person does with the client of the package."""
+        told = (*self._java, _CLIENT, "-server", self.address, "deleteall", path)
+        subprocess.run(told, check=True, capture_output=True)
 
 
 def _serves(port: int) -> bool:
