@@ -1,10 +1,12 @@
 """The flow `restore_cluster`: bring every shard's tables back, exactly once, and prove it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from prefect import flow
 
+from tasks.course import Course
 from tasks.discovery import find_inventory
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import safety_name
@@ -13,26 +15,28 @@ from tasks.domain.phases import RestorePhase
 from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
 from tasks.domain.restore_guard import demand_allowed, demand_listed
+from tasks.domain.restore_keeper import demand_no_strangers, paths_to_ask
 from tasks.domain.restore_plan import RestorePlan, plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
-from tasks.fleet import Fleet, failed, succeeded
+from tasks.download import download_shard_backup
+from tasks.fleet import Fleet
 from tasks.leftovers import delete_leftovers
 from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides
+from tasks.replication import catch_up, look_at_registry
 from tasks.reports import report_plan
 from tasks.restore import (
     any_manifest,
     attach_shard_data,
     create_late_tables,
     create_shard_tables,
-    download_shard_backup,
     drop_shard_tables,
     note_plan,
     read_restored_tables,
     settle_down,
-    take_safety_copy,
 )
 from tasks.runs import concluded, this_attempt
+from tasks.safety_copy import take_safety_copy
 
 
 @flow(flow_run_name="restore-{installation}", persist_result=False)
@@ -127,6 +131,16 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
     own = operation.attempt.operation_id
     plan = plan_restore(request, manifest, operation.topology, observed, operation_id=own)
     demand_allowed(plan, manifest, observed, operation_id=own)
+    paths = paths_to_ask(plan)
+    registered = await fleet.demand(
+        RestorePhase.REGISTRY,
+        fleet.sessions,
+        lambda session: look_at_registry(
+            session, plan.of(session.replica), paths.get(session.replica, ())
+        ),
+    )
+    found = {path: names for asked in registered.values() for path, names in asked.items()}
+    demand_no_strangers(plan, observed, found)
     return plan
 
 
@@ -134,63 +148,58 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
     """Carry out the phases, a barrier after each; what destroys waits for all that prepares."""
     name, options = plan.backup_name, plan.request.options
     limit = options.max_download_bytes_per_second
-    everywhere = [part.replica for part in plan.replicas]
-    downloaded = await fleet.phase(
+    course = Course(fleet, plan)
+    await course.phase(
         RestorePhase.DOWNLOAD,
-        everywhere,
-        lambda session: download_shard_backup(session, plan.of(session.replica), name, limit),
+        lambda session, part: download_shard_backup(session, part, name, limit),
+        reached="downloaded",
     )
-    saved = await fleet.phase(
-        RestorePhase.SAFETY_COPY,
-        everywhere if options.keep_safety_copy else [],
-        lambda session: take_safety_copy(session, plan.of(session.replica)),
-    )
+    saved: Mapping[str, bool] = {}
+    if options.keep_safety_copy:
+        saved = await course.phase(RestorePhase.SAFETY_COPY, take_safety_copy)
+    await course.phase(RestorePhase.COORDINATION, look_at_registry)
     prepared = Restored(
-        phases=dict.fromkeys(succeeded(downloaded), "downloaded"),
-        saved=frozenset(replica for replica, took in succeeded(saved).items() if took),
-        errors=failed(downloaded, saved),
+        phases=course.reached,
+        saved=frozenset(replica for replica, took in saved.items() if took),
+        errors=course.errors,
     )
-    return prepared if prepared.errors else await _replaced(fleet, plan, prepared)
+    return prepared if prepared.errors else await _replaced(course, plan, prepared)
 
 
-async def _replaced(fleet: Fleet, plan: RestorePlan, prepared: Restored) -> Restored:
+async def _replaced(course: Course, plan: RestorePlan, prepared: Restored) -> Restored:
     """Drop, create, attach; then look at what stands there."""
-    name = plan.backup_name
-    request = plan.request
-    dropped = await fleet.phase(
+    name, request = plan.backup_name, plan.request
+    patience = request.options.catch_up_timeout_seconds
+    await course.phase(
         RestorePhase.DROP,
-        prepared.phases,
-        lambda session: drop_shard_tables(session, plan.of(session.replica), request),
+        lambda session, part: drop_shard_tables(session, part, request),
+        reached="dropped",
     )
-    created = await fleet.phase(
+    await course.phase(
         RestorePhase.SCHEMA,
-        plan.unhurt(failed(dropped)),
-        lambda session: create_shard_tables(session, plan.of(session.replica), name),
+        lambda session, part: create_shard_tables(session, part, name),
+        reached="created",
     )
-    filled = await fleet.phase(
+    attached = await course.phase(
         RestorePhase.DATA,
-        plan.unhurt(failed(dropped, created)),
-        lambda session: attach_shard_data(session, plan.of(session.replica), name),
+        lambda session, part: attach_shard_data(session, part, name),
+        reached="filled",
     )
-    late = await fleet.phase(
-        RestorePhase.LATE_TABLES,
-        plan.unhurt(failed(dropped, created, filled)),
-        lambda session: create_late_tables(session, plan.of(session.replica), name),
+    followed = await course.phase(
+        RestorePhase.CATCH_UP,
+        lambda session, part: catch_up(session, part, course.sessions, patience),
     )
-    tables = await fleet.phase(RestorePhase.COMPARE, succeeded(late), read_restored_tables)
-    cleaned = await fleet.phase(
-        RestorePhase.CLEAN, succeeded(tables), lambda session: delete_leftovers(session, name)
+    await course.phase(
+        RestorePhase.LATE_TABLES, lambda session, part: create_late_tables(session, part, name)
     )
+    tables = await course.phase(
+        RestorePhase.COMPARE, lambda session, _: read_restored_tables(session), reached="restored"
+    )
+    await course.phase(RestorePhase.CLEAN, lambda session, _: delete_leftovers(session, name))
     return replace(
         prepared,
-        phases={
-            **prepared.phases,
-            **dict.fromkeys(succeeded(dropped), "dropped"),
-            **dict.fromkeys(succeeded(created), "created"),
-            **dict.fromkeys(succeeded(filled), "filled"),
-            **dict.fromkeys(succeeded(tables), "restored"),
-        },
-        rows=succeeded(filled),
-        tables=succeeded(tables),
-        errors=failed(dropped, created, filled, late, tables, cleaned),
+        phases=course.reached,
+        rows={name: (*rows, *followed.get(name, ())) for name, rows in attached.items()},
+        tables=tables,
+        errors=course.errors,
     )

@@ -10,6 +10,7 @@ from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.journal import read_journal
 from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.replication import read_replication
 from tasks.clickhouse.tables import (
     read_database_engines,
     read_free_bytes,
@@ -91,6 +92,7 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         functions=await read_functions(server),
         listing=await read_listing(server),
         journal=journal,
+        replication=await read_replication(server),
         object_disk_tables=await read_tables_on_disks(server, await read_object_disks(server)),
         free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",

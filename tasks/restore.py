@@ -12,44 +12,36 @@ from prefect import task
 from pydantic import TypeAdapter
 
 from tasks.clickhouse import commands
-from tasks.clickhouse.commands import Command
-from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
-from tasks.clickhouse.parts import read_frozen, read_parts
+from tasks.clickhouse.parts import read_parts
+from tasks.clickhouse.replication import demand_coordination
 from tasks.clickhouse.session import ReplicaSession
-from tasks.clickhouse.tables import (
-    demand_coordination,
-    drop_table,
-    read_tables,
-    reload_dictionary,
-)
+from tasks.clickhouse.tables import drop_table, read_tables, reload_dictionary
 from tasks.domain.errors import (
     BackupUnusable,
     NotAllowed,
-    PreflightFailed,
     ServerError,
     TargetChanged,
     TransientError,
 )
 from tasks.domain.fingerprint import Part
-from tasks.domain.inspection import replicated_tables
-from tasks.domain.journal import Entry, Event, Step
+from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
-from tasks.domain.names import safety_name
 from tasks.domain.outcomes import TableComparison
 from tasks.domain.requests import RestoreRequest
-from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_need import Need
+from tasks.domain.restore_plan import ReplicaRestore, patterns_of
 from tasks.domain.restore_recovery import (
-    Need,
     demand_creatable,
+    demand_not_attached,
     demand_only_backup_rows,
     demand_own,
-    need_of,
     tables_to_drop,
 )
 from tasks.domain.restore_result import rows_compared
-from tasks.domain.tables import Table, sidecar_patterns
+from tasks.domain.tables import Table
 from tasks.fan_out import HEALING, PLAIN
+from tasks.safety_copy import renew_safety_copy
 
 _COLLECT_SECONDS = 2.0
 _COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
@@ -95,59 +87,22 @@ async def note_plan(session: ReplicaSession, digest: str) -> None:
         await session.note(Event.STEP, Step.PLAN, digest)
 
 
-@task(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
-async def download_shard_backup(
-    session: ReplicaSession, part: ReplicaRestore, backup: str, limit: int | None
-) -> None:
-    """Bring the backup to this replica's disk: with rows where they go, else definitions only."""
-    journal = await session.journal()
-    needed = (*part.create, *part.late)
-    if not needed or need_of(journal) is Need.NOTHING:
-        return
-    if not (journal.did(Step.DOWNLOAD) and await _is_whole_locally(session, backup)):
-        command = commands.download(
-            backup,
-            session.sidecar.token(),
-            tables=_patterns(needed),
-            schema_only=not part.fill,
-            limit=limit,
-        )
-        await _downloaded(session, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
-        await session.note(Event.STEP, Step.DOWNLOAD)
-    await _demand_all_there(session, part, backup)
-
-
-@task(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
-async def take_safety_copy(session: ReplicaSession, part: ReplicaRestore) -> bool:
-    """Freeze what is about to be dropped into a local copy (hard links); False: nothing to save."""
-    journal = await session.journal()
-    if journal.last(Event.INTENT, Step.DROP) is not None:
-        return journal.did(Step.SAFETY)
-    save = await _worth_saving(session, part)
-    if not save:
-        return False
-    if not journal.did(Step.SAFETY) or await _unsaved(session, save) is not False:
-        await _save(session, save)
-    return True
-
-
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
 async def drop_shard_tables(
     session: ReplicaSession, part: ReplicaRestore, request: RestoreRequest
 ) -> None:
     """Drop what the backup replaces, having seen that it is still what was planned for."""
-    journal = await session.journal()
-    need = need_of(journal)
-    if not need.drops:
+    if not part.need.drops:
         return
+    journal = await session.journal()
     doomed = tables_to_drop(part, journal, await _standing(session), overwrite=request.overwrite)
-    if replicated_tables(record.as_table() for record in (*part.create, *part.late)):
+    if part.replicates:
         await demand_coordination(session.server)
-    if need is Need.REMAKE:
-        expected = {record.full_name: record.fingerprint for record in part.fill}
+    if part.need is Need.REMAKE:
+        expected = {record.full_name: record.fingerprint for record in part.refilled}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
-    if request.options.keep_safety_copy and need is Need.REPLACE:
-        await _renew_safety_copy(session, part, interrupted=journal.left_open(Step.DROP))
+    if request.options.keep_safety_copy and part.need is Need.REPLACE:
+        await renew_safety_copy(session, part, interrupted=journal.left_open(Step.DROP))
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
@@ -162,8 +117,12 @@ async def drop_shard_tables(
 @task(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
 async def create_shard_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create the tables that do not start by themselves, and write down which ones are ours."""
-    if part.create and need_of(await session.journal()).drops:
+    if not part.need.drops:
+        return
+    if part.create:
         await _create(session, part.create, backup, step=Step.SCHEMA)
+    else:
+        await session.note(Event.STEP, Step.SCHEMA)
 
 
 @task(task_run_name="data-{part.shard}-{part.replica}", **PLAIN)
@@ -176,12 +135,13 @@ async def attach_shard_data(
     """
     journal = await session.journal()
     noted = journal.last(Event.STEP, Step.DATA)
-    if noted is not None and need_of(journal) in {Need.FINISH, Need.NOTHING}:
+    if noted is not None and part.need.filled:
         return _COMPARISONS.validate_json(noted.payload)
     names = [table.full_name for table in part.fill]
     seen: dict[str, tuple[Part, ...]] = {}
     if names:
         demand_own(names, journal, await _standing(session))
+        demand_not_attached(part.fill, await read_parts(session.server, names))
         await session.note(Event.INTENT, Step.DATA)
         seen = await _attached(session, part, backup)
     compared = rows_compared(part, seen)
@@ -192,7 +152,7 @@ async def attach_shard_data(
 @task(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
 async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create, when all rows are back, the tables that start by themselves."""
-    if (await session.journal()).did(Step.LATE):
+    if part.need is Need.NOTHING:
         return
     for record in part.create:
         if record.engine == "Dictionary":  # may have been loaded while its source was empty
@@ -222,7 +182,7 @@ async def _create(
     async def guard() -> None:
         demand_creatable(names, await session.journal(), await _standing(session))
 
-    command = commands.restore_schema(backup, session.sidecar.token(), tables=_patterns(tables))
+    command = commands.restore_schema(backup, session.sidecar.token(), tables=patterns_of(tables))
     await session.sidecar.perform(command, guard=guard)
     standing = await _standing(session)
     missing = [name for name in names if name not in standing]
@@ -239,7 +199,7 @@ async def _attached(
 ) -> dict[str, tuple[Part, ...]]:
     """Attach, and look at the parts again and again meanwhile: merges make parts vanish."""
     names = [table.full_name for table in part.fill]
-    command = commands.restore_data(backup, session.sidecar.token(), tables=_patterns(part.fill))
+    command = commands.restore_data(backup, session.sidecar.token(), tables=patterns_of(part.fill))
     attaching = asyncio.create_task(session.sidecar.perform(command))
     seen: dict[str, tuple[Part, ...]] = {}
     try:
@@ -251,121 +211,6 @@ async def _attached(
             attaching.cancel()
     await attaching
     return _merged(seen, await read_parts(session.server, names))
-
-
-async def _downloaded(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
-    """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
-    trusted = ours is not None
-
-    async def done() -> bool:
-        return trusted and await _is_whole_locally(session, command.name)
-
-    async def prepare() -> None:
-        nonlocal trusted
-        await _remove_leftover(session, command.name, ours=trusted)
-        await session.note(Event.INTENT, Step.DOWNLOAD)
-        trusted = True
-
-    await session.sidecar.settle(command, done=done, prepare=prepare)
-
-
-async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
-    """Demand that the local copy holds every table, and every part where rows are attached."""
-    frozen = await read_frozen(session.server, backup)
-    if frozen is None:
-        return
-    missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
-    missing += [
-        t.full_name
-        for t in part.fill
-        if t.fingerprint and len(frozen.get(t.full_name, ())) != len(t.fingerprint.parts)
-    ]
-    if missing:
-        message = (
-            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
-            f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
-        )
-        raise BackupUnusable(message)
-
-
-async def _worth_saving(session: ReplicaSession, part: ReplicaRestore) -> list[Table]:
-    planned = {table.full_name for table in part.drop}
-    tables = await read_tables(session.server)
-    return [table for table in tables if table.full_name in planned and table.saveable]
-
-
-async def _renew_safety_copy(
-    session: ReplicaSession, part: ReplicaRestore, *, interrupted: bool
-) -> None:
-    """Save what came since the copy was taken: other replicas took their time.
-
-    After an interrupted drop the copy holds tables that are gone, so it must not be taken anew.
-    """
-    save = await _worth_saving(session, part)
-    unsaved = await _unsaved(session, save) if save else False
-    if unsaved and interrupted:
-        message = (
-            f"rows came to {', '.join(table.full_name for table in save)} on {session.replica} "
-            "after their safety copy was taken and the drop was interrupted; move them away"
-        )
-        raise TargetChanged(message)
-    if unsaved is not False and not interrupted:
-        await _save(session, save)
-
-
-async def _save(session: ReplicaSession, save: Sequence[Table]) -> None:
-    """Take the safety copy anew, and see that the sidecar left nothing out."""
-    name = safety_name(session.operation_id)
-    if (await read_listing(session.server)).has(name):
-        await session.sidecar.delete(commands.delete("local", name))
-    command = commands.create(
-        name,
-        session.sidecar.token(),
-        tables=sidecar_patterns(save, whole_databases=False),
-        flags=commands.CreateFlags(),
-    )
-    await session.sidecar.settle(command, done=lambda: _is_whole_locally(session, name))
-    frozen = await read_frozen(session.server, name)
-    missing = [t.full_name for t in save if frozen is not None and t.full_name not in frozen]
-    if missing:
-        message = (
-            f"shard {session.shard}, replica {session.replica}: the sidecar left "
-            f"{', '.join(missing)} out of the safety copy; nothing was dropped"
-        )
-        raise PreflightFailed(message)
-    await session.note(Event.STEP, Step.SAFETY)
-
-
-async def _unsaved(session: ReplicaSession, save: Sequence[Table]) -> bool | None:
-    """Tell whether the safety copy lacks an active part; None where nobody can tell."""
-    name = safety_name(session.operation_id)
-    if not await _is_whole_locally(session, name):
-        return True
-    frozen = await read_frozen(session.server, name)
-    if frozen is None:
-        return None
-    standing = await read_parts(session.server, [table.full_name for table in save])
-    return any(
-        part.active and part.name not in frozen.get(table, frozenset())
-        for table, parts in standing.items()
-        for part in parts
-    )
-
-
-async def _remove_leftover(session: ReplicaSession, backup: str, *, ours: bool) -> None:
-    """Drop a local copy that stands in the way, if it is a copy of the remote one, or broken."""
-    listing = await read_listing(session.server)
-    local, remote = listing.local(backup), listing.remote(backup)
-    if local is None:
-        return
-    same = remote is not None and remote.created_at == local.created_at
-    if not (ours or same or local.broken):
-        message = (
-            f"shard {session.shard}, replica {session.replica}: a local backup {backup} stands in "
-            "the way, and it is not a copy of the remote one; delete or rename it"
-        )
-        raise PreflightFailed(message)
-    await session.sidecar.delete(commands.delete("local", backup))
 
 
 def _merged(
@@ -382,11 +227,3 @@ def _merged(
 
 async def _standing(session: ReplicaSession) -> dict[str, Table]:
     return {table.full_name: table for table in await read_tables(session.server)}
-
-
-async def _is_whole_locally(session: ReplicaSession, backup: str) -> bool:
-    return (await read_listing(session.server)).holds(backup, location="local")
-
-
-def _patterns(tables: Sequence[TableRecord]) -> tuple[str, ...]:
-    return sidecar_patterns((table.as_table() for table in tables), whole_databases=False)

@@ -2,7 +2,7 @@
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import UNKNOWN_DATABASE
-from tasks.domain.errors import PreflightFailed, ServerError, TransientError
+from tasks.domain.errors import ServerError
 from tasks.domain.tables import SYSTEM_DATABASES, Table
 
 _READ = (
@@ -62,15 +62,6 @@ async def read_tables_on_disks(server: Server, disks: frozenset[str]) -> tuple[s
         {"disks": sorted(disks)},
     )
     return tuple(row["name"] for row in rows)
-
-
-async def demand_coordination(server: Server) -> None:
-    """Demand that Keeper or ZooKeeper answers: without it a dropped table cannot be made again."""
-    try:
-        await server.value("SELECT count() AS nodes FROM system.zookeeper WHERE path = '/'")
-    except (ServerError, TransientError) as error:
-        message = f"{server.name}: the coordination service does not answer: {error}"
-        raise PreflightFailed(message) from error
 
 
 async def drop_table(server: Server, table: Table) -> None:

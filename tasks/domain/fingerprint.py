@@ -84,6 +84,16 @@ class Fingerprint(BaseModel):
         full = {partition for partition, rows in active.items() if rows > frozen[partition]}
         return [part for part in seen if part.active and part.partition_id in full]
 
+    def found_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
+        """Find active parts that are of this fingerprint."""
+        wanted = set(self.parts)
+        return tuple(
+            part
+            for part in parts
+            if part.active
+            and FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash) in wanted
+        )
+
     def foreign_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
         """Find parts with rows of somebody else: inserted, or merged into more than was frozen."""
         seen = tuple(parts)

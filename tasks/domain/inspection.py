@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tasks.domain.journal import Journal
 from tasks.domain.listing import Listing
+from tasks.domain.replication import Replication
 from tasks.domain.tables import Table, TableClass, is_user_database
 
 _OLDEST_SIDECAR = (2, 5, 0)  # --env overrides exist since then
@@ -28,6 +29,7 @@ class Inspection:
     functions: Mapping[str, str]
     listing: Listing
     journal: Journal
+    replication: tuple[Replication, ...] = ()
     object_disk_tables: tuple[str, ...] = ()
     free_bytes: int | None = None
     busy_with: str | None = None

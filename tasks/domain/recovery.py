@@ -13,7 +13,7 @@ from enum import StrEnum
 from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.listing import Listing
 from tasks.domain.names import is_probe_of, manifest_name, safety_name
-from tasks.domain.restore_recovery import Need, need_of
+from tasks.domain.restore_need import Need, need_of
 
 Copy = tuple[str, str]  # where it lies (local, remote), and its name
 

@@ -10,7 +10,7 @@ from tasks.domain.errors import (
     PreflightFailed,
     TargetNotEmpty,
 )
-from tasks.domain.inspection import Observation, replicated_tables
+from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
@@ -44,7 +44,6 @@ def demand_allowed(
     plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
 ) -> None:
     """Raise with every reason why the plan must not be carried out."""
-    _demand_provable(manifest, observed)
     _demand_fit(plan, manifest, observed, operation_id=operation_id)
     if plan.request.overwrite:
         _demand_accepted_losses(plan)
@@ -79,24 +78,6 @@ def _demand_reachable(observed: Observation) -> None:
         raise PreflightFailed(message)
 
 
-def _demand_provable(manifest: Manifest, observed: Observation) -> None:
-    shards = [seen.shard for seen in observed.inspections]
-    crowded = sorted({shard for shard in shards if shards.count(shard) > 1})
-    replicated = sorted(
-        {
-            name
-            for record in manifest.replicas
-            for name in replicated_tables(table.as_table() for table in record.tables)
-        }
-    )
-    if crowded and replicated:
-        message = (
-            "restoring Replicated tables on shards with several replicas is not supported yet "
-            f"(shard {', '.join(crowded)}): {', '.join(replicated)}"
-        )
-        raise PreflightFailed(message)
-
-
 def _demand_fit(
     plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
 ) -> None:
@@ -108,7 +89,7 @@ def _demand_fit(
         if (part.create or part.late) and not seen.listing.holds(
             plan.backup_name, location="remote"
         ):
-            findings.append(f"{seen.place}: it does not list {plan.backup_name} as whole")
+            findings.append(_unlisted(plan.backup_name, seen, observed))
         downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
         needed = 0 if downloaded else _bytes_of(part)
         if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
@@ -120,6 +101,23 @@ def _demand_fit(
     if findings:
         message = f"{plan.backup_name} cannot be restored: {'; '.join(findings)}"
         raise PreflightFailed(message)
+
+
+def _unlisted(backup: str, seen: Inspection, observed: Observation) -> str:
+    """Say that a replica does not list a backup, and why if a sibling does."""
+    told = f"{seen.place}: it does not list {backup} as whole"
+    siblings = [
+        other.replica
+        for other in observed.of_shard(seen.shard)
+        if other.listing.holds(backup, location="remote")
+    ]
+    if not siblings or seen.listing.has(backup):
+        return told
+    return (
+        f"{told}, but {siblings[0]} does: each has a remote path of its own ({{replica}} stands in "
+        "it), so this one cannot get the definitions; back up AllReplicas, or give the replicas of "
+        "a shard one path"
+    )
 
 
 def _demand_accepted_losses(plan: RestorePlan) -> None:
@@ -161,7 +159,7 @@ def _demand_empty(parts: Sequence[ReplicaRestore]) -> None:
 
 
 def _bytes_of(part: ReplicaRestore) -> int:
-    return sum(table.fingerprint.size_bytes for table in part.fill if table.fingerprint)
+    return sum(table.fingerprint.size_bytes for table in part.refilled if table.fingerprint)
 
 
 def _rows(table: Table) -> str:

@@ -6,34 +6,61 @@ that holds rows must be named in `accept_loss`.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from tasks.domain.errors import (
-    BackupError,
-    TopologyMismatch,
-)
+from tasks.domain.errors import BackupError
 from tasks.domain.inspection import Inspection, Observation
-from tasks.domain.journal import Step
-from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
+from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import manifest_name
+from tasks.domain.replication import KeeperEntry, keeper_entry
 from tasks.domain.requests import RestoreRequest, Scope
-from tasks.domain.tables import Table, TableClass, inner_names, late_tables
-from tasks.domain.topology import Shard, Topology
-
-_HEADROOM = 1.05
+from tasks.domain.restore_layout import Followed, Layout, demand_homes, layout_of
+from tasks.domain.restore_need import Need, need_of, needs_together
+from tasks.domain.tables import Table, TableClass, inner_names, late_tables, sidecar_patterns
+from tasks.domain.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaRestore:
-    """One replica's part. `fill` are the tables whose rows are attached here, out of `create`."""
+    """One replica's part. `fill` are the tables whose rows are attached here, out of `create`.
+
+    Rows of those in `follow` come by replication. `entries`: where each replicated table will be
+    registered, as far as it can be told.
+    """
 
     shard: str
     replica: str
+    need: Need = Need.REPLACE
     drop: tuple[Table, ...]
     create: tuple[TableRecord, ...]
     late: tuple[TableRecord, ...]
     fill: tuple[TableRecord, ...]
+    follow: tuple[Followed, ...] = ()
     functions: tuple[str, ...] = ()  # SQL functions of another definition, which are replaced
+    entries: Mapping[str, KeeperEntry] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Tell every table that this restore makes or drops here."""
+        made = (table.full_name for table in (*self.create, *self.late))
+        return frozenset(made) | {table.full_name for table in self.drop}
+
+    @property
+    def refilled(self) -> tuple[TableRecord, ...]:
+        """List the tables that will hold the backup's rows, whoever attaches them."""
+        return (*self.fill, *(followed.record for followed in self.follow))
+
+    @property
+    def replicates(self) -> bool:
+        """Tell whether it drops or makes a table that the coordination service knows."""
+        made = (table.table_class for table in (*self.create, *self.late))
+        classes = {*made, *(table.table_class for table in self.drop)}
+        return TableClass.REPLICATED in classes
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Name the replicas that attach rows which come here by replication."""
+        return frozenset(followed.source for followed in self.follow)
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -48,6 +75,10 @@ class ReplicaRestore:
             *(f"{place} replace SQL function {name}" for name in self.functions),
             *(f"{place} create {table.full_name}" for table in (*self.create, *self.late)),
             *(f"{place} attach the rows of {table.full_name}" for table in self.fill),
+            *(
+                f"{place} get the rows of {followed.record.full_name} from {followed.source}"
+                for followed in self.follow
+            ),
         )
 
 
@@ -70,19 +101,32 @@ class RestorePlan:
     replicas: tuple[ReplicaRestore, ...]
     losses: tuple[Loss, ...] = ()
     notes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # which replica attaches replicated rows, and why that one
 
     def of(self, replica: str) -> ReplicaRestore:
         return next(part for part in self.replicas if part.replica == replica)
 
     def unhurt(self, errors: Mapping[str, BackupError]) -> list[str]:
-        """List the replicas of shards where nothing failed: a shard goes on whole or not at all."""
-        hurt = {self.of(replica).shard for replica in errors}
+        """List the replicas of shards where nothing failed: a shard goes on whole or not at all.
+
+        So do shards that share a replicated table.
+        """
+        shard_of = {part.replica: part.shard for part in self.replicas}
+        hurt = {shard_of[replica] for replica in errors}
+        ties = {
+            frozenset({part.shard, shard_of[source]})
+            for part in self.replicas
+            for source in part.sources
+        }
+        while spread := [tie for tie in ties if tie & hurt and not tie <= hurt]:
+            hurt |= frozenset().union(*spread)
         return [part.replica for part in self.replicas if part.shard not in hurt]
 
     @property
     def lines(self) -> tuple[str, ...]:
         losses = (f"lost for good: {loss}" for loss in self.lost)
-        return (*losses, *(line for part in self.replicas for line in part.lines))
+        steps = (line for part in self.replicas for line in part.lines)
+        return (*losses, *self.choices, *steps)
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -98,6 +142,11 @@ class RestorePlan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def patterns_of(tables: Iterable[TableRecord]) -> tuple[str, ...]:
+    """Patterns that name these tables in a command."""
+    return sidecar_patterns((table.as_table() for table in tables), whole_databases=False)
+
+
 def plan_restore(
     request: RestoreRequest,
     manifest: Manifest,
@@ -111,10 +160,11 @@ def plan_restore(
     Tables that an earlier attempt of this operation made are its own: neither guarded nor dropped.
     Raises TopologyMismatch where the backup does not fit the cluster.
     """
-    _demand_same_layout(manifest, topology, observed)
-    _demand_homes(request, manifest, topology)
-    parts = tuple(
-        _replica_restore(request, manifest, shard, seen, operation_id=operation_id)
+    layout = layout_of(manifest, topology, observed)
+    if _brings_rows(request, manifest):
+        demand_homes(layout, manifest)
+    parts = _needed_together(
+        _replica_restore(request, manifest, layout, seen, operation_id=operation_id)
         for shard in topology.shards
         for seen in observed.of_shard(shard.name)
     )
@@ -124,6 +174,29 @@ def plan_restore(
         replicas=parts,
         losses=tuple(loss for part in parts for loss in _losses(request, manifest, part)),
         notes=_missing_copies(request.backup, observed),
+        choices=_choices(layout, parts),
+    )
+
+
+def _needed_together(parts: Iterable[ReplicaRestore]) -> tuple[ReplicaRestore, ...]:
+    alone = tuple(parts)
+    needs = needs_together(
+        {part.replica: part.need for part in alone},
+        {part.replica: part.sources for part in alone},
+    )
+    return tuple(replace(part, need=needs[part.replica]) for part in alone)
+
+
+def _choices(layout: Layout, parts: Iterable[ReplicaRestore]) -> tuple[str, ...]:
+    followed = {source: part.shard for part in parts for source in part.sources}
+    return tuple(
+        f"shard {record.shard}: replicated rows are attached on {replica}: "
+        f"{layout.reasons[record.shard]}"
+        if replica == layout.first_of(record.shard)
+        else f"shard {record.shard}: replicated rows of tables that no sibling's copy holds are "
+        f"attached on {replica}"
+        for replica, record in layout.homes.items()
+        if replica in followed
     )
 
 
@@ -143,52 +216,6 @@ def _missing_copies(backup: str, observed: Observation) -> tuple[str, ...]:
     return (note,)
 
 
-def _demand_same_layout(manifest: Manifest, topology: Topology, observed: Observation) -> None:
-    wanted, standing = set(manifest.shards), {shard.name for shard in topology.shards}
-    if wanted != standing:
-        message = (
-            f"backup {manifest.backup_name} was taken from shards {', '.join(sorted(wanted))}; "
-            f"this cluster has {', '.join(sorted(standing))}"
-        )
-        raise TopologyMismatch(message)
-    for record in manifest.replicas:
-        for seen in observed.of_shard(record.shard):
-            before, now = record.macros.get("shard"), seen.macros.get("shard")
-            if None not in (before, now) and before != now:
-                message = (
-                    f"{seen.place}: its macro {{shard}} is {now!r}, but the backup of this shard "
-                    f"was taken where it was {before!r}: its remote path is another shard's"
-                )
-                raise TopologyMismatch(message)
-
-
-def _demand_homes(request: RestoreRequest, manifest: Manifest, topology: Topology) -> None:
-    """Rows without a replica to go to would be left out, and nothing would miss them."""
-    if not _brings_rows(request, manifest):
-        return
-    shards = {shard.name: shard for shard in topology.shards}
-    homeless = [
-        f"{record.replica} of shard {record.shard}"
-        for record in manifest.replicas
-        if _home_of(record, manifest, shards[record.shard]) is None
-    ]
-    if homeless:
-        message = (
-            f"backup {manifest.backup_name} holds the rows of {', '.join(homeless)}; this cluster "
-            "has no replica of that name to bring them to"
-        )
-        raise TopologyMismatch(message)
-
-
-def _home_of(record: ReplicaRecord, manifest: Manifest, shard: Shard) -> str | None:
-    """Find the replica that a record's rows go to; names may differ where there is one choice."""
-    standing = [replica.name for replica in shard.replicas]
-    if record.replica in standing:
-        return record.replica
-    recorded = [other for other in manifest.replicas if other.shard == shard.name]
-    return standing[0] if len(recorded) == len(standing) == 1 else None
-
-
 def _brings_rows(request: RestoreRequest, manifest: Manifest) -> bool:
     return not request.schema_only and manifest.scope is not Scope.SCHEMA
 
@@ -196,44 +223,75 @@ def _brings_rows(request: RestoreRequest, manifest: Manifest) -> bool:
 def _replica_restore(
     request: RestoreRequest,
     manifest: Manifest,
-    shard: Shard,
+    layout: Layout,
     seen: Inspection,
     *,
     operation_id: str,
 ) -> ReplicaRestore:
-    of_shard = [record for record in manifest.replicas if record.shard == shard.name]
-    own = [record for record in of_shard if _home_of(record, manifest, shard) == seen.replica]
-    record = next(iter(own or of_shard), None)
+    own = layout.homes.get(seen.replica)
+    record = own or next((r for r in manifest.replicas if r.shard == seen.shard), None)
     tables = record.tables if record else ()
     late = {t.full_name for t in late_tables([table.as_table() for table in tables])}
-    filled = tables if own and _brings_rows(request, manifest) else ()
+    entries = {t.full_name: keeper_entry(t.as_table(), seen.macros) for t in tables}
     journal = seen.journal.of(operation_id)
     made = set(journal.identities().items())
-    filled_before = journal.did(Step.DATA) and not journal.left_open(Step.DATA)
-    names = {table.full_name for table in tables}
-    standing = [table for table in seen.tables if table.full_name in names]
-    inner = {name for table in standing for name in inner_names(table)}
-    doomed = set() if filled_before else names | inner
-    drop = [table for table in seen.tables if table.full_name in doomed]
     functions = record.functions if record else {}
-    return ReplicaRestore(
+    part = ReplicaRestore(
         shard=seen.shard,
         replica=seen.replica,
-        drop=tuple(table for table in drop if (table.full_name, table.identity) not in made),
+        need=need_of(journal),
+        drop=tuple(t for t in _in_the_way(tables, seen) if (t.full_name, t.identity) not in made),
         create=tuple(table for table in tables if table.full_name not in late),
         late=tuple(table for table in tables if table.full_name in late),
-        fill=tuple(table for table in filled if table.engine.endswith("MergeTree")),
+        fill=(),
         functions=tuple(n for n, text in functions.items() if seen.functions.get(n, text) != text),
+        entries={name: entry for name, entry in entries.items() if entry is not None},
     )
+    if part.need.filled:
+        part = replace(part, drop=())
+    if not _brings_rows(request, manifest):
+        return part
+    return _filled(part, tables, layout, own=own is not None)
+
+
+def _in_the_way(tables: Iterable[TableRecord], seen: Inspection) -> Iterable[Table]:
+    """List what stands under the backup's names, and the inner tables of its views."""
+    names = {table.full_name for table in tables}
+    views = [table for table in seen.tables if table.full_name in names]
+    doomed = names | {name for table in views for name in inner_names(table)}
+    return (table for table in seen.tables if table.full_name in doomed)
+
+
+def _filled(
+    part: ReplicaRestore, tables: Iterable[TableRecord], layout: Layout, *, own: bool
+) -> ReplicaRestore:
+    """Tell which rows are attached here, and which come from another replica."""
+    fill: list[TableRecord] = []
+    follow: list[Followed] = []
+    for table in tables:
+        if not table.engine.endswith("MergeTree"):
+            continue
+        source = None
+        if table.table_class is TableClass.REPLICATED:
+            entry = part.entries.get(table.full_name)
+            source = layout.source_of(table, shard=part.shard, entry=entry)
+        if source is not None and source.source != part.replica:
+            follow.append(source)
+        elif own:
+            fill.append(table)
+    return replace(part, fill=tuple(fill), follow=tuple(follow))
 
 
 def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[Loss]:
-    refilled = {table.full_name for table in part.fill}
+    filled = {table.full_name for table in part.fill}
+    followed = {followed.record.full_name for followed in part.follow}
     partitions = bool(manifest.request.get("partitions"))
     for table in part.drop:
         if not table.holds_rows or table.rows == 0:
             continue
-        why = _why_lost(request, table, refilled=table.full_name in refilled, whole=not partitions)
+        replicated = table.table_class is TableClass.REPLICATED  # a local one's rows are its own
+        refilled = table.full_name in filled or (replicated and table.full_name in followed)
+        why = _why_lost(request, table, refilled=refilled, whole=not partitions)
         if why:
             yield Loss(shard=part.shard, replica=part.replica, table=table, why=why)
 

@@ -1,45 +1,17 @@
-"""What a restore has still to do on one replica, decided from its journal and from what stands.
+"""What a restore may drop, create and fill on one replica, told from its journal and what stands.
 
-The journal holds an intent before every step that destroys or attaches, a step after it, and the
-identity of each table that this operation made. An attach whose fate is unknown is never sent
-again as it was: its tables, which are provably our own, are made anew first.
+The journal holds the identity of each table that this operation made: what is dropped is what was
+planned and is unchanged, or what is provably our own.
 """
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 from tasks.domain.errors import TargetChanged
 from tasks.domain.fingerprint import Fingerprint, Part
 from tasks.domain.journal import Journal, Step
+from tasks.domain.manifest import TableRecord
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.tables import Table
-
-
-class Need(StrEnum):
-    """The first thing that is still to be done on a replica."""
-
-    REPLACE = "drop what was planned, create, attach"
-    REMAKE = "drop our own half-filled tables, create, attach"
-    ATTACH = "attach"
-    FINISH = "create what starts by itself"
-    NOTHING = "nothing"
-
-    @property
-    def drops(self) -> bool:
-        return self in {Need.REPLACE, Need.REMAKE}
-
-
-def need_of(journal: Journal) -> Need:
-    """Tell how far earlier attempts came; most decisive first."""
-    if journal.did(Step.LATE):
-        return Need.NOTHING
-    if journal.left_open(Step.DATA):
-        return Need.REMAKE
-    if journal.did(Step.DATA):
-        return Need.FINISH
-    if journal.did(Step.SCHEMA):
-        return Need.ATTACH
-    return Need.REPLACE
 
 
 def tables_to_drop(
@@ -52,7 +24,7 @@ def tables_to_drop(
     names = {record.full_name for record in (*part.create, *part.late)}
     planned = {} if journal.did(Step.DROP) else {t.full_name: t for t in part.drop}
     doomed = [standing[name] for name in sorted(names | set(planned)) if name in standing]
-    refilled = {record.full_name for record in part.fill} if overwrite else set()
+    refilled = {record.full_name for record in part.refilled} if overwrite else set()
     for table in doomed:
         _demand_ours_or_unchanged(table, planned.get(table.full_name), journal, refilled=refilled)
     return tuple(sorted(doomed, key=lambda table: (table.holds_rows, table.full_name)))
@@ -83,6 +55,24 @@ def demand_own(names: Iterable[str], journal: Journal, standing: Mapping[str, Ta
                 "recreated it"
             )
             raise TargetChanged(message)
+
+
+def demand_not_attached(fill: Iterable[TableRecord], seen: Mapping[str, tuple[Part, ...]]) -> None:
+    """Raise TargetChanged when a table to be filled holds parts of the backup already.
+
+    A replica that kept them may have given them back by replication: attached, they would double.
+    """
+    held = [
+        record.full_name
+        for record in fill
+        if record.fingerprint and record.fingerprint.found_among(seen.get(record.full_name, ()))
+    ]
+    if held:
+        message = (
+            f"{', '.join(held)} holds rows of the backup before they were attached: another "
+            "replica gave them back, so attaching would double them"
+        )
+        raise TargetChanged(message)
 
 
 def demand_only_backup_rows(

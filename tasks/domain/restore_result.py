@@ -1,9 +1,10 @@
 """From what each phase of a restore brought to its comparison and its outcome."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.domain.catch_up import CatchUp
 from tasks.domain.errors import BackupError
 from tasks.domain.fingerprint import Part, Verdict, compare
 from tasks.domain.manifest import TableRecord
@@ -39,6 +40,16 @@ def rows_compared(
     return tuple(
         _comparison(part, record, *_rows_judged(record, seen.get(record.full_name, ())))
         for record in part.fill
+    )
+
+
+def caught_up(part: ReplicaRestore, found: Iterable[CatchUp]) -> tuple[TableComparison, ...]:
+    """Judge the tables whose rows another replica attached: whether this one has got them all."""
+    of_table = {progress.table: progress for progress in found}
+    return tuple(
+        _comparison(part, followed.record, progress.verdict, progress.sentence, 0)
+        for followed in part.follow
+        if (progress := of_table.get(followed.record.full_name)) is not None
     )
 
 
@@ -104,7 +115,7 @@ def dry_run_outcome(plan: RestorePlan, attempt: Attempt, *, finished: datetime) 
 
 def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableComparison]:
     of_rows = {compared.table: compared for compared in restored.rows.get(part.replica, ())}
-    filled = {record.full_name for record in part.fill}
+    filled = {record.full_name for record in part.refilled}
     for record in (*part.create, *part.late):
         standing = restored.tables[part.replica].get(record.full_name)
         verdict, message = _definition_judged(record, standing)

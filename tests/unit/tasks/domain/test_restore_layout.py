@@ -172,16 +172,6 @@ def test_a_sibling_without_a_backup_of_its_own_gets_definitions_only() -> None:
     assert [names(part.fill) for part in plan.replicas] == [["orders"], []]
 
 
-def test_replicated_tables_on_several_replicas_are_refused_until_proven() -> None:
-    record = make_replica_record(0, 0, tables=[make_table(engine="ReplicatedMergeTree")])
-    with pytest.raises(PreflightFailed, match="not supported yet"):
-        make_restore_plan(
-            manifest=make_manifest(record),
-            topology=make_topology(shards=1, replicas=2),
-            observed=make_observation(make_target(0, 0), make_target(0, 1)),
-        )
-
-
 def test_a_shard_goes_on_whole_or_not_at_all() -> None:
     """Weak point 8: one shard's failure must not stop the others."""
     plan = make_restore_plan(

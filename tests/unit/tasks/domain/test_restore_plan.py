@@ -291,7 +291,8 @@ def test_a_function_that_is_replaced_stands_in_the_plan() -> None:
 
 def test_a_replica_that_was_filled_before_is_left_alone_though_its_tables_were_altered() -> None:
     altered = make_table(modified=1_800_000_000)
-    filled = make_journal(made(make_table()), make_entry(Event.STEP, Step.DATA))
+    done = (make_entry(Event.STEP, step) for step in (Step.SCHEMA, Step.DATA))
+    filled = make_journal(made(make_table()), *done)
     plan = make_restore_plan(
         manifest=make_manifest(make_replica_record(0)),
         topology=ONE_SHARD,

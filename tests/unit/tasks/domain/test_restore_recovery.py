@@ -8,11 +8,10 @@ from tasks.domain.errors import TargetChanged
 from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
-    Need,
     demand_creatable,
+    demand_not_attached,
     demand_only_backup_rows,
     demand_own,
-    need_of,
     tables_to_drop,
 )
 from tasks.domain.tables import Table
@@ -46,36 +45,6 @@ def steps(*words: str) -> list[Entry]:
 
 def standing(*tables: Table) -> dict[str, Table]:
     return {table.full_name: table for table in tables}
-
-
-@pytest.mark.parametrize(
-    ("words", "need"),
-    [
-        pytest.param([], Need.REPLACE, id="nothing-done"),
-        pytest.param(["download"], Need.REPLACE, id="downloaded"),
-        pytest.param(["download", "drop?"], Need.REPLACE, id="dropping"),
-        pytest.param(["drop?", "drop"], Need.REPLACE, id="dropped"),
-        pytest.param(["drop", "schema?"], Need.REPLACE, id="creating"),
-        pytest.param(["drop", "schema"], Need.ATTACH, id="created"),
-        pytest.param(["drop", "schema", "data?"], Need.REMAKE, id="attaching"),
-        pytest.param(["drop", "schema", "data?", "data"], Need.FINISH, id="attached"),
-        pytest.param(
-            ["schema", "data?", "drop?", "drop", "schema?", "schema", "data?"],
-            Need.REMAKE,
-            id="attaching-again",
-        ),
-        pytest.param(["schema", "data", "late?"], Need.FINISH, id="finishing"),
-        pytest.param(["schema", "data", "late"], Need.NOTHING, id="over"),
-    ],
-)
-def test_an_attach_of_unknown_fate_is_never_sent_again_as_it_was(
-    words: list[str], need: Need
-) -> None:
-    assert need_of(make_journal(*steps(*words))) is need
-
-
-def test_only_making_anew_drops() -> None:
-    assert [need for need in Need if need.drops] == [Need.REPLACE, Need.REMAKE]
 
 
 def test_what_was_planned_and_is_unchanged_is_dropped() -> None:
@@ -218,3 +187,24 @@ def test_rows_that_somebody_wrote_into_a_half_filled_table_are_not_dropped_with_
         return
     with pytest.raises(TargetChanged, match=r"shop\.orders"):
         demand_only_backup_rows({"shop.orders": FROZEN}, seen)
+
+
+@pytest.mark.parametrize(
+    ("parts", "held"),
+    [
+        pytest.param([], False, id="empty"),
+        pytest.param([make_part("202601_9_9_0")], False, id="rows-of-a-writer"),
+        pytest.param([OF_BACKUP.vanished()], False, id="gone-again"),
+        pytest.param([make_part("202601_5_5_0", hash=OF_BACKUP.hash)], True, id="given-back"),
+    ],
+)
+def test_nothing_is_attached_to_a_table_that_a_sibling_gave_its_rows_back_to(
+    parts: list[Any], *, held: bool
+) -> None:
+    record = make_table_record(fingerprint=FROZEN)
+    seen = {"shop.orders": tuple(parts)}
+    if not held:
+        demand_not_attached([record], seen)
+        return
+    with pytest.raises(TargetChanged, match="would double"):
+        demand_not_attached([record], seen)

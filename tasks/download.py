@@ -1,0 +1,87 @@
+"""Bring a backup to the disk of a replica that needs it, and see that nothing of it is missing."""
+
+from prefect import task
+
+from tasks.clickhouse import commands
+from tasks.clickhouse.commands import Command
+from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.parts import read_frozen
+from tasks.clickhouse.session import ReplicaSession
+from tasks.domain.errors import BackupUnusable, PreflightFailed
+from tasks.domain.journal import Entry, Event, Step
+from tasks.domain.restore_need import Need
+from tasks.domain.restore_plan import ReplicaRestore, patterns_of
+from tasks.fan_out import HEALING
+
+
+@task(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
+async def download_shard_backup(
+    session: ReplicaSession, part: ReplicaRestore, backup: str, limit: int | None
+) -> None:
+    """Bring the backup to this replica's disk: with rows where they go, else definitions only."""
+    needed = (*part.create, *part.late)
+    if not needed or part.need is Need.NOTHING:
+        return
+    journal = await session.journal()
+    if not (journal.did(Step.DOWNLOAD) and await session.holds(backup, location="local")):
+        command = commands.download(
+            backup,
+            session.sidecar.token(),
+            tables=patterns_of(needed),
+            schema_only=not part.fill,
+            limit=limit,
+        )
+        await _downloaded(session, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
+        await session.note(Event.STEP, Step.DOWNLOAD)
+    await _demand_all_there(session, part, backup)
+
+
+async def _downloaded(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
+    """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
+    trusted = ours is not None
+
+    async def done() -> bool:
+        return trusted and await session.holds(command.name, location="local")
+
+    async def prepare() -> None:
+        nonlocal trusted
+        await _remove_leftover(session, command.name, ours=trusted)
+        await session.note(Event.INTENT, Step.DOWNLOAD)
+        trusted = True
+
+    await session.sidecar.settle(command, done=done, prepare=prepare)
+
+
+async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
+    """Demand that the local copy holds every table, and every part where rows are attached."""
+    frozen = await read_frozen(session.server, backup)
+    if frozen is None:
+        return
+    missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
+    missing += [
+        t.full_name
+        for t in part.fill
+        if t.fingerprint and len(frozen.get(t.full_name, ())) != len(t.fingerprint.parts)
+    ]
+    if missing:
+        message = (
+            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
+            f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
+        )
+        raise BackupUnusable(message)
+
+
+async def _remove_leftover(session: ReplicaSession, backup: str, *, ours: bool) -> None:
+    """Drop a local copy that stands in the way, if it is a copy of the remote one, or broken."""
+    listing = await read_listing(session.server)
+    local, remote = listing.local(backup), listing.remote(backup)
+    if local is None:
+        return
+    same = remote is not None and remote.created_at == local.created_at
+    if not (ours or same or local.broken):
+        message = (
+            f"shard {session.shard}, replica {session.replica}: a local backup {backup} stands in "
+            "the way, and it is not a copy of the remote one; delete or rename it"
+        )
+        raise PreflightFailed(message)
+    await session.sidecar.delete(commands.delete("local", backup))
