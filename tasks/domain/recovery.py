@@ -266,7 +266,8 @@ def state_of_restore(journal: Journal) -> str:
 def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
     """Say what a person does next; empty where nothing is left to do."""
     told, seen = [], abandoned.seen
-    if any(remedy.way is Way.KEEP for remedy in abandoned.remedies):
+    kept = {remedy.why for remedy in abandoned.remedies if remedy.way is Way.KEEP}
+    if kept - {_STATES[Need.NOTHING]}:
         told.append(
             f"Tables are half restored. Run restore_cluster again with operation_id="
             f"{seen.operation_id!r} and the same parameters to finish it, or put back what was "
