@@ -9,6 +9,7 @@ from tasks.backup import (
     confirm_shard_backup,
     create_shard_backup,
     note_manifest,
+    noted_manifest,
     upload_shard_backup,
     write_manifest,
 )
@@ -118,7 +119,8 @@ async def _carried_out(
     stored = await _stored(fleet, plan)
     if not stored.errors:
         manifest = manifest_of(plan, operation.topology, operation.attempt, stored)
-        stored = await _committed(fleet, plan, text_to_commit(manifest, observed), stored)
+        noted = await noted_manifest(fleet.sessions, observed, name)
+        stored = await _committed(fleet, plan, text_to_commit(manifest, noted=noted), stored)
     return backup_outcome(plan, operation.attempt, stored, finished=datetime.now(UTC))
 
 
@@ -155,12 +157,14 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
     noted = await fleet.phase(
         BackupPhase.JOURNAL, stored.records, lambda session: note_manifest(session, name, text)
     )
+    if failed(noted):  # so that one journal without the text proves that no copy was written
+        return replace(stored, errors=failed(noted))
     written = await fleet.phase(
-        BackupPhase.MANIFEST, succeeded(noted), lambda session: write_manifest(session, name, text)
+        BackupPhase.MANIFEST, stored.records, lambda session: write_manifest(session, name, text)
     )
     cleaned = await fleet.phase(
         BackupPhase.CLEAN, succeeded(written), lambda session: delete_leftovers(session, name)
     )
     return replace(
-        stored, committed=frozenset(succeeded(written)), errors=failed(noted, written, cleaned)
+        stored, committed=frozenset(succeeded(written)), errors=failed(written, cleaned)
     )

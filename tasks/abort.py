@@ -121,7 +121,10 @@ class _Abandonment:
 
     async def _begun(self, operation_id: str) -> tuple[_Begun, dict[str, str]]:
         """Find out what the operation was, and who does not answer."""
-        reading = (read_journal(site.server, operation_id=operation_id) for site in self._sites)
+        reading = (
+            read_journal(site.server, operation_id=operation_id, bulky=True)
+            for site in self._sites
+        )
         found = await fan_out(reading, width=self._width)
         looks = {site.server.name: look for site, look in zip(self._sites, found, strict=True)}
         journals = {

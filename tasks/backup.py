@@ -1,5 +1,6 @@
 """Tasks of a backup: each brings one replica one step further, and finds out first what is done."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from prefect import task
@@ -19,6 +20,7 @@ from tasks.domain.errors import (
     StorageUnavailable,
 )
 from tasks.domain.fingerprint import Fingerprint
+from tasks.domain.inspection import Observation
 from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.manifest import ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
@@ -36,7 +38,7 @@ async def create_shard_backup(
     recorded = history.last(Event.FINGERPRINT, backup)
     listing = await read_listing(session.server)
     if recorded and listing.holds(backup):
-        return ReplicaRecord.model_validate_json(recorded.payload)
+        return ReplicaRecord.model_validate_json(await session.payload(Event.FINGERPRINT, backup))
     intent = await _begin_freeze(session, backup)
     if plan.tables:
         await _freeze(session, plan, backup, request)
@@ -87,6 +89,17 @@ async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, b
         )
         raise BackupUnusable(message)
     return found.size_bytes
+
+
+async def noted_manifest(
+    sessions: Mapping[str, ReplicaSession], observed: Observation, backup: str
+) -> str:
+    """Find the text that an earlier attempt of this operation noted; empty where none did."""
+    for seen in observed.inspections:
+        session = sessions[seen.replica]
+        if seen.journal.of(session.operation_id).last(Event.MANIFEST, backup) is not None:
+            return await session.payload(Event.MANIFEST, backup)
+    return ""
 
 
 @task(task_run_name="journal-manifest-{session.replica}", **HEALING)

@@ -58,7 +58,7 @@ async def fetch_manifest(session: ReplicaSession, backup: str) -> Manifest:
     """Read the manifest from the bucket, once per operation."""
     noted = (await session.journal()).last(Event.MANIFEST, backup)
     if noted is not None:
-        return Manifest.from_text(noted.payload, origin=backup)
+        return Manifest.from_text(await session.payload(Event.MANIFEST, backup), origin=backup)
     manifest = await read_manifest(session.sidecar, backup)
     await session.note(Event.MANIFEST, backup, manifest.to_text())
     return manifest

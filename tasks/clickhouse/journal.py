@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.clickhouse.client import Server
+from tasks.clickhouse.errors import UNKNOWN_DATABASE, UNKNOWN_TABLE
+from tasks.domain.errors import ServerError
 from tasks.domain.journal import Entry, Event, Journal
 from tasks.domain.tables import RESERVED_DATABASE
 
@@ -13,12 +15,28 @@ _DEFINITION = (
     "operation_id String, operation String, event String, subject String, payload String) "
     "ENGINE = MergeTree ORDER BY (sequence, at)"
 )
-# payloads of others may be large (fingerprints, manifests); under which lock they began is small
-_READ = (
-    "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
-    f"if(operation_id = {{own:String}} OR event = 'started', payload, '') AS payload FROM {_TABLE} "
-    "ORDER BY sequence, at"
+_BULKY = f"('{Event.FINGERPRINT}', '{Event.MANIFEST}')"
+_READ = "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
+_ORDER = "ORDER BY sequence, at"
+_READ_OWN = (
+    f"{_READ} if(event IN {_BULKY}, '', payload) AS payload FROM {_TABLE} "
+    f"WHERE operation_id = {{own:String}} {_ORDER}"
 )
+# of others, what tells whether they are over: what ended long ago is nobody's business
+_READ_ALL = (
+    f"{_READ} if(operation_id = {{own:String}} AND ({{bulky:UInt8}} OR event NOT IN {_BULKY}) "
+    f"OR event = 'started', payload, '') AS payload FROM {_TABLE} "
+    "WHERE operation_id = {own:String} OR event IN ('started', 'finished') AND "
+    "(at > now() - toIntervalDay(30) OR operation_id IN (SELECT operation_id "
+    f"FROM {_TABLE} WHERE event IN ('started', 'finished') GROUP BY operation_id "
+    f"HAVING argMax(event, sequence) = 'started')) {_ORDER}"
+)
+_READ_PAYLOAD = (
+    f"SELECT payload FROM {_TABLE} WHERE operation_id = {{own:String}} "
+    "AND event = {event:String} AND subject = {subject:String} ORDER BY sequence DESC LIMIT 1"
+)
+_READ_SECONDS = 600.0
+_NEVER_MADE = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE})
 
 
 async def prepare_journal(server: Server) -> None:
@@ -27,17 +45,32 @@ async def prepare_journal(server: Server) -> None:
     await server.execute(_DEFINITION)
 
 
-async def read_journal(server: Server, *, operation_id: str) -> Journal:
-    """Read all rows, payloads of this operation only; empty where no journal was ever made."""
-    exists = await server.value(
-        "SELECT count() AS found FROM system.tables "
-        "WHERE database = {database:String} AND name = 'operations'",
-        {"database": RESERVED_DATABASE},
-    )
-    if not exists:
+async def read_journal(server: Server, *, operation_id: str, bulky: bool = False) -> Journal:
+    """Read all rows of this operation, and of others what tells whether they are under way.
+
+    Only if `bulky`, payloads of fingerprints and manifests are among them: they grow with the
+    number of parts. Empty where no journal was ever made.
+    """
+    asked = {"own": operation_id, "bulky": int(bulky)}
+    try:
+        rows = await server.rows(_READ_ALL, asked, timeout_seconds=_READ_SECONDS)
+    except ServerError as error:
+        if error.code not in _NEVER_MADE:
+            raise
         return Journal(())
-    rows = await server.rows(_READ, {"own": operation_id})
     return Journal(tuple(_entry(row) for row in rows))
+
+
+async def read_own_journal(server: Server, *, operation_id: str) -> Journal:
+    """Read the rows of this operation alone, without what is bulky."""
+    rows = await server.rows(_READ_OWN, {"own": operation_id})
+    return Journal(tuple(_entry(row) for row in rows))
+
+
+async def read_payload(server: Server, *, operation_id: str, event: Event, subject: str) -> str:
+    """Read the newest payload of that kind; empty where there is none."""
+    asked = {"own": operation_id, "event": event.value, "subject": subject}
+    return str(await server.value(_READ_PAYLOAD, asked) or "")
 
 
 class JournalWriter:
@@ -47,10 +80,13 @@ class JournalWriter:
         self._server = server
         self._operation_id = operation_id
         self._operation = operation
+        self._written: int | None = None
 
     async def append(self, event: Event, subject: str = "", payload: str = "") -> None:
+        # counted from here on: what a stalled writer adds later stays behind what followed it
+        self._written = (await self._highest() if self._written is None else self._written) + 1
         row = {
-            "sequence": await self._next(),
+            "sequence": self._written,
             "operation_id": self._operation_id,
             "operation": self._operation,
             "event": event.value,
@@ -59,9 +95,8 @@ class JournalWriter:
         }
         await self._server.insert_row(_TABLE, row)
 
-    async def _next(self) -> int:
-        highest = await self._server.value(f"SELECT max(sequence) AS highest FROM {_TABLE}")
-        return int(highest or 0) + 1
+    async def _highest(self) -> int:
+        return int(await self._server.value(f"SELECT max(sequence) AS highest FROM {_TABLE}") or 0)
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

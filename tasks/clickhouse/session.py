@@ -2,7 +2,7 @@
 
 from tasks.clickhouse.actions import Lease, Sidecar, Timeouts
 from tasks.clickhouse.client import Server
-from tasks.clickhouse.journal import JournalWriter, read_journal
+from tasks.clickhouse.journal import JournalWriter, read_own_journal, read_payload
 from tasks.clickhouse.listing import read_listing
 from tasks.domain.journal import Event, Journal
 
@@ -39,9 +39,18 @@ class ReplicaSession:
         return (await read_listing(self.server)).holds(backup, location=location)
 
     async def journal(self) -> Journal:
-        """Read what this operation wrote down here, earlier attempts included."""
-        journal = await read_journal(self.server, operation_id=self.operation_id)
+        """Read what this operation wrote down here, earlier attempts included.
+
+        The payloads of fingerprints and manifests are left out: `payload` reads one.
+        """
+        journal = await read_own_journal(self.server, operation_id=self.operation_id)
         return journal.of(self.operation_id)
+
+    async def payload(self, event: Event, subject: str) -> str:
+        """Read the newest payload of that kind that this operation wrote down here."""
+        return await read_payload(
+            self.server, operation_id=self.operation_id, event=event, subject=subject
+        )
 
     async def note(self, event: Event, subject: str = "", payload: str = "") -> None:
         """Write one row into the journal."""

@@ -6,8 +6,6 @@ from datetime import datetime
 
 from tasks.domain.backup_plan import BackupPlan, ReplicaPlan
 from tasks.domain.errors import BackupError, BackupUnusable
-from tasks.domain.inspection import Observation
-from tasks.domain.journal import Event
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, Status
 from tasks.domain.requests import Scope
@@ -42,25 +40,21 @@ def manifest_of(plan: BackupPlan, topology: Topology, attempt: Attempt, stored: 
     )
 
 
-def text_to_commit(manifest: Manifest, observed: Observation) -> str:
-    """Render the manifest, or find the text an earlier attempt noted: all copies are the same.
+def text_to_commit(manifest: Manifest, *, noted: str = "") -> str:
+    """Render the manifest, or take the text an earlier attempt noted: all copies are the same.
 
     Raises BackupUnusable when the data is not what that text says any more.
     """
-    for seen in observed.inspections:
-        journal = seen.journal.of(manifest.operation_id)
-        noted = journal.last(Event.MANIFEST, manifest.backup_name)
-        if noted is None:
-            continue
-        before = Manifest.from_text(noted.payload, origin=manifest.backup_name)
-        if before.replicas != manifest.replicas:
-            message = (
-                f"{manifest.backup_name} is not what its manifest was written for any more: its "
-                "data was deleted or made anew; back up again under another name"
-            )
-            raise BackupUnusable(message)
-        return noted.payload
-    return manifest.to_text()
+    if not noted:
+        return manifest.to_text()
+    before = Manifest.from_text(noted, origin=manifest.backup_name)
+    if before.replicas != manifest.replicas:
+        message = (
+            f"{manifest.backup_name} is not what its manifest was written for any more: its "
+            "data was deleted or made anew; back up again under another name"
+        )
+        raise BackupUnusable(message)
+    return noted
 
 
 def backup_outcome(

@@ -7,7 +7,6 @@ import pytest
 
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
 from tasks.domain.errors import BackupUnusable, StorageUnavailable
-from tasks.domain.journal import Event
 from tasks.domain.manifest import Manifest
 from tasks.domain.outcomes import BackupOutcome, Status
 from tests.builders import (
@@ -16,10 +15,6 @@ from tests.builders import (
     backup_request,
     make_attempt,
     make_backup_plan,
-    make_entry,
-    make_inspection,
-    make_journal,
-    make_observation,
     make_replica_record,
     make_table,
     make_table_record,
@@ -165,21 +160,15 @@ def test_the_manifest_keeps_the_confirmed_sizes() -> None:
 
 def test_a_rerun_writes_the_very_text_that_was_noted_before() -> None:
     earlier = manifest().to_text() + " "  # the same manifest, told apart by its text
-    noted = make_entry(Event.MANIFEST, BACKUP, payload=earlier)
-    observed = make_observation(make_inspection(0), make_inspection(1, journal=make_journal(noted)))
-    assert text_to_commit(manifest(), observed) == earlier
+    assert text_to_commit(manifest(), noted=earlier) == earlier
 
 
 def test_without_a_noted_text_the_manifest_is_written_anew() -> None:
-    assert (
-        Manifest.from_text(text_to_commit(manifest(), make_observation()), origin="b") == manifest()
-    )
+    assert Manifest.from_text(text_to_commit(manifest()), origin="b") == manifest()
 
 
 def test_a_noted_manifest_is_not_written_for_other_data() -> None:
-    noted = make_entry(Event.MANIFEST, BACKUP, payload=manifest().to_text())
-    observed = make_observation(make_inspection(0, journal=make_journal(noted)))
     other = make_stored(sizes={FIRST: 100, SECOND: 201})
     changed = manifest_of(make_backup_plan(), make_topology(), make_attempt(), other)
     with pytest.raises(BackupUnusable, match="under another name"):
-        text_to_commit(changed, observed)
+        text_to_commit(changed, noted=manifest().to_text())
