@@ -87,7 +87,7 @@ class Operation:
     async def _give_up(self, other: Entry) -> None:
         await report_waiting(f"gives up {other.operation} operation {other.operation_id}: it died")
         abandoned = await self.abandon(other.operation_id)
-        if not abandoned.over:
+        if abandoned.stuck_on:  # one that is away is not in the way: there it stays open, named
             raise _stuck(other, abandoned)
 
     async def abandon(

@@ -56,6 +56,15 @@ class Remains:
     def meant_to(self, step: Step) -> bool:
         return self.journal.last(Event.INTENT, step) is not None
 
+    @property
+    def is_undone(self) -> bool:
+        """Tell whether an undo was begun, or ended, and nothing was begun since."""
+        last = None
+        for entry in self.journal.entries:
+            if entry.event in {Event.STARTED, Event.UNDONE} or entry.subject == Step.UNDO:
+                last = entry.event
+        return last in {Event.UNDONE, Event.INTENT}
+
     def lists(self, location: str, name: str) -> bool:
         """Tell whether a copy is listed, whole or not."""
         rows = self.listing.rows if self.listing else ()
@@ -101,10 +110,14 @@ class Abandoned:
     troubles: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def stuck_on(self) -> dict[str, str]:
+        """Tell which replicas answered and could not be closed, and why."""
+        return {r.replica: r.why for r in self.remedies if not r.closes} | dict(self.troubles)
+
+    @property
     def open_on(self) -> dict[str, str]:
         """Tell where the operation is still open, and why; empty when it is over."""
-        left = {r.replica: r.why for r in self.remedies if not r.closes}
-        return {**self.seen.silent, **left, **self.troubles}
+        return {**self.seen.silent, **self.stuck_on}
 
     @property
     def over(self) -> bool:
@@ -130,23 +143,28 @@ def names_of(operation: str, operation_id: str, name: str) -> frozenset[str]:
 
 
 def text_of(seen: Interrupted) -> str | None:
-    """Find the manifest in a journal: it stands in all of them before a copy is written."""
-    noted = (remains.journal.last(Event.MANIFEST, seen.name) for remains in seen.remains)
-    return next((entry.payload for entry in noted if entry is not None), None)
+    """Find the newest manifest in a journal: it is in all of them before a copy is written."""
+    noted = [remains.journal.last(Event.MANIFEST, seen.name) for remains in seen.remains]
+    found = [entry for entry in noted if entry is not None]
+    return max(found, key=lambda entry: entry.at).payload if found else None
 
 
 def is_committed(seen: Interrupted) -> tuple[bool | None, str]:
     """Tell whether a backup counts as whole, and why; None: nobody can tell."""
-    text = text_of(seen)
-    listed = [r.place for r in seen.remains if r.holds("remote", manifest_name(seen.name))]
+    if any(remains.is_undone for remains in seen.remains):
+        return False, "it is being undone"
+    text, listed = text_of(seen), _manifests(seen)
     if listed and text is not None:
         return True, f"{listed[0]} lists its manifest"
-    if any(remains.meant_to(Step.UNDO) for remains in seen.remains):
-        return False, "it is being undone"
     if text is None and any(remains.meant_to(Step.CREATE) for remains in seen.remains):
         return False, "its manifest was not written: that stands in every journal before"
     doubts = _doubts(seen, listed)
     return (None, doubts[0]) if doubts else (False, "no shard lists its manifest")
+
+
+def _manifests(seen: Interrupted) -> list[str]:
+    manifest = manifest_name(seen.name)
+    return [remains.place for remains in seen.remains if remains.holds("remote", manifest)]
 
 
 def _doubts(seen: Interrupted, listed: Sequence[str]) -> list[str]:
@@ -191,7 +209,9 @@ def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
         if committed is None:
             return Remedy(replica=remains.replica, way=Way.LEAVE, why=why, delete=here)
         if not committed:
-            gone = (*here, *_own_remote(remains, seen.name))
+            # a manifest of that name is another operation's, and so is the data by now
+            remote = () if _manifests(seen) else _own_remote(remains, seen.name)
+            gone = (*here, *remote)
             return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=gone)
         lacks = remains.meant_to(Step.CREATE) and not remains.holds("remote", manifest)
         return Remedy(

@@ -171,12 +171,20 @@ def test_a_silent_replica_may_hold_the_only_manifest() -> None:
     assert remedy.delete == (("local", BACKUP),)
 
 
-def test_a_manifest_that_no_journal_knows_is_nobodys_proof_and_stays() -> None:
-    foreign = remains(0, journal="started create? upload?", lists=COMMITTED["lists"])
-    (remedy,) = recover(interrupted(foreign))
-    assert (remedy.way, remedy.delete) == (Way.UNDO, (("remote", BACKUP),))
+def test_under_a_manifest_that_is_not_ours_nothing_remote_is_ours_any_more() -> None:
+    """The name was used again while a replica was away, perhaps in the path of its shard."""
+    for words in ("started create? upload?", UNDOING["journal"], UNDONE["journal"]):
+        state = remains(0, journal=words, lists=COMMITTED["lists"])
+        (remedy,) = recover(interrupted(state))
+        assert (remedy.way, remedy.delete) == (Way.UNDO, ())
     alone = remains(0, journal="started", lists=COMMITTED["lists"])
     assert ways(interrupted(alone)) == [Way.LEAVE]
+
+
+def test_an_attempt_after_an_undo_counts_anew() -> None:
+    words = f"{UNDONE['journal']} {COMMITTED['journal']}"
+    state = remains(0, journal=words, lists=COMMITTED["lists"])
+    assert ways(interrupted(state)) == [Way.ROLL_FORWARD]
 
 
 def test_what_the_journal_does_not_prove_ours_stays() -> None:
