@@ -9,7 +9,8 @@ from tasks.domain.replication import Replication
 _READ = (
     "SELECT concat(database, '.', table) AS table_name, zookeeper_path, replica_name, "
     "toUInt8(is_readonly) AS readonly, toUInt8(is_session_expired) AS session_expired, "
-    "toUInt64(absolute_delay) AS delay_seconds, toUInt64(queue_size) AS queue_size "
+    "toUInt64(absolute_delay) AS delay_seconds, toUInt64(queue_size) AS queue_size, "
+    "toUInt64(inserts_in_queue) AS inserts_queued "
     "FROM system.replicas"
 )
 _CHILDREN = "SELECT name FROM system.zookeeper WHERE path = {path:String}"
@@ -26,6 +27,7 @@ async def read_replication(server: Server) -> tuple[Replication, ...]:
             session_expired=bool(row["session_expired"]),
             delay_seconds=row["delay_seconds"],
             queue_size=row["queue_size"],
+            inserts_queued=row["inserts_queued"],
         )
         for row in await server.rows(_READ)
     )

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.domain.errors import PreflightFailed
-from tasks.domain.inspection import Inspection, Observation, unfit
-from tasks.domain.journal import Event
+from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.names import is_companion, manifest_name
-from tasks.domain.requests import BackupRequest, ReplicaSelection
+from tasks.domain.replica_choice import begun_on, choose
+from tasks.domain.requests import BackupRequest
 from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
-from tasks.domain.topology import Shard, Topology
+from tasks.domain.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +51,13 @@ def plan_backup(
     operation_id: str,
 ) -> BackupPlan:
     """Choose replicas and tables. Raises PreflightFailed with every finding of every shard."""
-    findings: list[str] = []
-    chosen: list[Inspection] = []
-    reasons: dict[str, str] = {}
-    for shard in topology.shards:
-        picked, why, wrong = _choose(shard, request, observed, operation_id)
-        findings += wrong
-        chosen += picked
-        reasons |= {seen.replica: why for seen in picked}
+    choices = {
+        shard.name: choose(shard, request, observed, operation_id) for shard in topology.shards
+    }
+    chosen = [seen for choice in choices.values() for seen in choice.chosen]
+    findings = [finding for choice in choices.values() for finding in choice.findings]
     findings += _taken(backup_name, observed, chosen, operation_id)
-    plans = tuple(_replica_plan(request, seen, reasons[seen.replica]) for seen in chosen)
+    plans = tuple(_replica_plan(request, seen, choices[seen.shard].reason) for seen in chosen)
     findings += _strange_partitions(request, plans)
     if not findings and not any(plan.tables for plan in plans):
         findings.append(_nothing(request))
@@ -74,6 +71,7 @@ def plan_backup(
         uncovered=_uncovered(request, observed, chosen),
         notes=(
             *(f"{name} was left out: {why}" for name, why in observed.unreachable.items()),
+            *(choice.note for choice in choices.values() if choice.note),
             *_unmatched(request, plans),
         ),
     )
@@ -99,34 +97,6 @@ def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
     )
 
 
-def _choose(
-    shard: Shard, request: BackupRequest, observed: Observation, operation_id: str
-) -> tuple[list[Inspection], str, list[str]]:
-    candidates = observed.of_shard(shard.name)
-    problems = {
-        seen.replica: unfit(seen, selected(seen.tables, request.tables)) for seen in candidates
-    }
-    absent = [
-        f"shard {shard.name}, replica {replica.name}: {observed.unreachable[replica.name]}"
-        for replica in shard.replicas
-        if replica.name in observed.unreachable
-    ]
-    wrong = [*absent, *(finding for found in problems.values() for finding in found)]
-    if request.replica_selection is ReplicaSelection.ALL_REPLICAS:
-        return list(candidates), "all replicas were asked for", wrong
-    begun = [seen for seen in candidates if _begun_on(seen, operation_id)]
-    if begun:  # its data may lie in the bucket: another replica's would be taken for it
-        found = problems[begun[0].replica]
-        return ([] if found else begun[:1]), "an earlier attempt began here", list(found)
-    fit = [seen for seen in candidates if not problems[seen.replica]]
-    if not fit:
-        return [], "", wrong or [f"shard {shard.name} has no replica that answers"]
-    first = fit[0]
-    if first.replica == shard.replicas[0].name:
-        return [first], "first replica of the shard", []
-    return [first], f"first healthy replica: {'; '.join(wrong)}", []
-
-
 def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
     tables = selected(seen.tables, request.tables)
     sidecar_patterns(tables, whole_databases=False)  # so that a restore can name each of them
@@ -139,10 +109,6 @@ def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> Repl
     )
 
 
-def _begun_on(seen: Inspection, operation_id: str) -> bool:
-    return seen.journal.of(operation_id).last(Event.INTENT) is not None
-
-
 def _taken(
     name: str, observed: Observation, chosen: Sequence[Inspection], operation_id: str
 ) -> list[str]:
@@ -151,12 +117,12 @@ def _taken(
     A replica that is not chosen may list what its sibling uploaded into a path of the shard, also
     when it was away at that time and knows nothing of the operation.
     """
-    begun = {seen.shard for seen in observed.inspections if _begun_on(seen, operation_id)}
+    begun = {seen.shard for seen in observed.inspections if begun_on(seen, operation_id)}
     return [
         f"{seen.place}: the name {name} is taken by a backup that this operation did not make here"
         for seen in observed.inspections
         if (seen.listing.has(name) or seen.listing.has(manifest_name(name)))
-        and not _begun_on(seen, operation_id)
+        and not begun_on(seen, operation_id)
         and (seen in chosen or seen.shard not in begun)
     ]
 
@@ -185,12 +151,15 @@ def _uncovered(
     request: BackupRequest, observed: Observation, chosen: Sequence[Inspection]
 ) -> tuple[str, ...]:
     """Name the rows that this backup does not hold: of other replicas, and of unkept engines."""
+    stored = {seen.shard: _stored_there(request, seen) for seen in chosen}
     left_out = [seen for seen in observed.inspections if seen not in chosen]
     elsewhere = [
         f"{table.full_name} on {seen.replica}: {table.rows} rows"
         for seen in left_out
         for table in selected(seen.tables, request.tables)
-        if table.table_class is TableClass.LOCAL and table.rows
+        if table.engine.endswith("MergeTree")
+        and table.rows
+        and _place_of(table, seen) not in stored.get(seen.shard, ())
     ]
     unkept = [
         f"{table.full_name} on {seen.replica}: {table.rows} rows of a {table.engine} table, which "
@@ -200,3 +169,17 @@ def _uncovered(
         if table.table_class is TableClass.SCHEMA_ONLY and table.holds_rows and table.rows
     ]
     return (*elsewhere, *unkept)
+
+
+def _stored_there(request: BackupRequest, seen: Inspection) -> set[str]:
+    """Tell by where they live which replicated tables a chosen replica stores for its shard."""
+    tables = selected(seen.tables, request.tables)
+    return {place for table in tables if (place := _place_of(table, seen))}
+
+
+def _place_of(table: Table, seen: Inspection) -> str:
+    """Tell what makes a table the same as a sibling's; empty for one whose rows are its own."""
+    if table.table_class is not TableClass.REPLICATED:
+        return ""
+    paths = (state.path for state in seen.replication if state.table == table.full_name)
+    return next(paths, table.full_name)

@@ -23,13 +23,14 @@ class Replication:
     session_expired: bool = False
     delay_seconds: int = 0
     queue_size: int = 0
+    inserts_queued: int = 0
 
     @property
     def trouble(self) -> str:
         """Say why it does not follow its siblings; empty when it does."""
         if self.session_expired:
-            return "its session with the coordination service expired"
-        return "it is read-only" if self.readonly else ""
+            return "lost its session with the coordination service"
+        return "is read-only" if self.readonly else ""
 
     @property
     def backlog(self) -> str:

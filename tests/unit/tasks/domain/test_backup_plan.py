@@ -246,7 +246,10 @@ def test_rows_that_only_an_unchosen_replica_holds_are_named(
     engine: str, rows: int, *, uncovered: bool
 ) -> None:
     """Weak point 1: only one replica's local data was kept, and nothing reported it."""
-    plan = plan_of_pair({}, {"tables": (make_table(engine=engine, rows=rows),)})
+    plan = plan_of_pair(
+        {"tables": (make_table(engine=engine),)},
+        {"tables": (make_table(engine=engine, rows=rows),)},
+    )
     expected = (f"shop.orders on {replica_name(0, 1)}: {rows} rows",) if uncovered else ()
     assert plan.uncovered == expected
 

@@ -60,8 +60,8 @@ def test_a_gap_that_stays_is_a_doubt_and_not_a_failure() -> None:
         pytest.param(
             {"queue_size": 3, "delay_seconds": 40}, "3 entries in its queue, 40 s", id="lag"
         ),
-        pytest.param({"readonly": True}, "it is read-only; 0 entries", id="read-only"),
-        pytest.param({"session_expired": True}, "session with the coordination", id="expired"),
+        pytest.param({"readonly": True}, "is read-only; 0 entries", id="read-only"),
+        pytest.param({"session_expired": True}, "lost its session with", id="expired"),
     ],
 )
 def test_a_doubt_says_what_the_replica_says_of_itself(
