@@ -1,16 +1,22 @@
 """A shop on servers that replicate: orders on all replicas of a shard, other rows on each alone."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from deployments.sandbox.processes import wait_until
 from tests.integration.bench import Bench
 from tests.replicated.cluster import ReplicatedCluster
 
+ORDERS = """
+CREATE TABLE shop.orders (id UInt64, day Date, text String)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/shop/orders', '{replica}')
+PARTITION BY toYYYYMM(day) ORDER BY id
+"""
 SCHEMA = (
     "CREATE DATABASE shop",
-    "CREATE TABLE shop.orders (id UInt64, day Date, text String) "
-    "ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/shop/orders', '{replica}') "
-    "PARTITION BY toYYYYMM(day) ORDER BY id",
+    ORDERS,
     "CREATE TABLE shop.seen (id UInt64) ENGINE = MergeTree ORDER BY id",
     "CREATE TABLE shop.all_orders AS shop.orders ENGINE = Distributed(main, shop, orders, id)",
     "CREATE VIEW shop.days AS SELECT day, count() AS orders FROM shop.orders GROUP BY day",
@@ -61,3 +67,34 @@ def wait_until_writable(bench: Bench) -> None:
         return all(node.query(readonly) == "0" for node in bench.nodes)
 
     wait_until(all_found_it, what="all servers found ZooKeeper again", within=RECOVERY)
+
+
+@contextmanager
+def lost_disk(bench: Bench, number: int) -> Iterator[str]:
+    """Let a server come back empty. Yields the entry that stays in ZooKeeper: remove it.
+
+    Where the test fails, that is done for it, since no other test could make the table.
+    """
+    member = bench.members[number]
+    member.node.kill()
+    shutil.rmtree(member.node.data_dir)
+    member.node.data_dir.mkdir()
+    member.node.start()
+    bench.sidecar(number).restart()
+    entry = f"/clickhouse/tables/{member.shard}/shop/orders/replicas/{member.replica}"
+    try:
+        yield entry
+    except BaseException:
+        of_cluster(bench).zookeeper.delete_tree(entry)
+        raise
+
+
+@contextmanager
+def zookeeper_away(bench: Bench) -> Iterator[None]:
+    zookeeper = of_cluster(bench).zookeeper
+    zookeeper.stop()
+    try:
+        yield
+    finally:
+        zookeeper.start()
+        wait_until_writable(bench)

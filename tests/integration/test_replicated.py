@@ -2,40 +2,25 @@
 
 import pytest
 
+from tasks.domain.errors import PreflightFailed, TargetNotEmpty
 from tasks.domain.outcomes import Status
 from tests.integration.bench import Bench
+from tests.integration.replicated_shop import (
+    LOSSES,
+    catch_up,
+    contents,
+    counts,
+    open_shop,
+)
 
 pytestmark = [pytest.mark.replicated, pytest.mark.prefect]
 
-ORDERS = """
-CREATE TABLE shop.orders (id UInt64, day Date, text String)
-ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/shop/orders', '{replica}')
-PARTITION BY toYYYYMM(day) ORDER BY id
-"""
-SCHEMA = (
-    "CREATE DATABASE shop",
-    ORDERS,
-    "CREATE TABLE shop.seen (id UInt64) ENGINE = MergeTree ORDER BY id",
-    "CREATE TABLE shop.all_orders AS shop.orders ENGINE = Distributed(main, shop, orders, id)",
-    "CREATE VIEW shop.days AS SELECT day, count() AS orders FROM shop.orders GROUP BY day",
-)
-FIRST_OF_SHARD = (0, 2)
 
-
-def fill(bench: Bench, *, rows: int = 300, first: int = 0) -> None:
-    """Give each shard orders of its own, and each replica of it local rows of its own."""
-    for number in FIRST_OF_SHARD:
-        bench.add_orders(number, rows=rows, first=first)
-    for number, node in enumerate(bench.nodes):
-        node.query(f"INSERT INTO shop.seen SELECT number FROM numbers({10 + number})")
-
-
-async def test_a_backup_of_one_replica_per_shard_is_complete(replicated: Bench) -> None:
-    replicated.everywhere(*SCHEMA)
-    fill(replicated)
+async def test_rows_of_one_replica_per_shard_come_back_on_all_of_them(replicated: Bench) -> None:
+    open_shop(replicated)
+    before = contents(replicated)
     made = await replicated.backup("one-of-each")
-    assert made.status is Status.COMPLETED
-    assert [replica.replica for replica in made.replicas] == [
+    assert [chosen.replica for chosen in made.replicas] == [
         "chi-demo-main-0-0",
         "chi-demo-main-1-0",
     ]
@@ -44,3 +29,74 @@ async def test_a_backup_of_one_replica_per_shard_is_complete(replicated: Bench) 
         "shop.seen on chi-demo-main-0-1: 11 rows",
         "shop.seen on chi-demo-main-1-1: 13 rows",
     )
+
+    replicated.drop("shop")
+    done = await replicated.restore("one-of-each")
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    assert contents(replicated) == before
+    assert before[0] == before[1] != before[2] == before[3]
+    assert counts(replicated, "shop.seen") == [10, 0, 12, 0]
+    assert counts(replicated, "shop.all_orders") == [600] * 4
+    assert replicated.everywhere("SELECT sum(orders) FROM shop.days") == [["300"]] * 4
+
+
+async def test_overwriting_beside_living_siblings_doubles_no_row(replicated: Bench) -> None:
+    open_shop(replicated)
+    before = contents(replicated)
+    await replicated.backup("overwritten")
+    replicated.add_orders(1, first=5000)
+    catch_up(replicated)
+    with replicated.refusal(
+        TargetNotEmpty, "shop.seen on chi-demo-main-0-1", "accept_loss", after_asking=True
+    ):
+        await replicated.restore("overwritten", overwrite=True)
+
+    done = await replicated.restore("overwritten", overwrite=True, accept_loss=LOSSES)
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    assert contents(replicated) == before
+    assert counts(replicated, "shop.seen") == [10, 0, 12, 0]
+
+
+async def test_a_sidecar_alone_doubles_the_rows_of_a_replica_whose_sibling_lives(
+    replicated: Bench,
+) -> None:
+    """The danger that a restore of the whole cluster is there to avoid."""
+    open_shop(replicated)
+    for command in ("create --tables=shop.*", "upload", "delete local", "download"):
+        replicated.tell(0, f"{command} alone")
+    replicated.tell(0, "restore --schema alone")
+    catch_up(replicated)
+    assert counts(replicated) == [300] * 4
+    replicated.tell(0, "restore --data alone")
+    catch_up(replicated)
+    assert counts(replicated) == [600, 600, 300, 300]
+
+
+async def test_all_replicas_on_one_path_are_refused(replicated: Bench) -> None:
+    open_shop(replicated)
+    with replicated.refusal(PreflightFailed, "share", "{replica}", after_asking=True):
+        await replicated.backup("overlaid", replica_selection="AllReplicas")
+
+
+async def test_all_replicas_on_paths_of_their_own_come_back_with_their_own_rows(
+    own_paths: Bench,
+) -> None:
+    open_shop(own_paths)
+    before = contents(own_paths)
+    made = await own_paths.backup("both", replica_selection="AllReplicas")
+    assert (len(made.replicas), made.uncovered) == (2, ())
+    own_paths.drop("shop")
+    done = await own_paths.restore("both")
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    assert contents(own_paths) == before
+    assert counts(own_paths, "shop.seen") == [10, 11]
+
+
+async def test_one_replica_is_no_source_for_siblings_on_paths_of_their_own(
+    own_paths: Bench,
+) -> None:
+    open_shop(own_paths)
+    await own_paths.backup("of-one")
+    own_paths.drop("shop")
+    with own_paths.refusal(PreflightFailed, "chi-demo-main-0-1", "AllReplicas", after_asking=True):
+        await own_paths.restore("of-one")
