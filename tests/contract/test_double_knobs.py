@@ -67,3 +67,19 @@ def test_the_clock_of_the_sidecar_can_be_wrong(bench: Bench, knobs: Path) -> Non
     assert 3500 < bench.last("create --tables=app.* b1")["start"] - now <= 3600
     created = int(bench.sql("SELECT toUnixTimestamp(created) FROM system.backup_list"))
     assert 3500 < created - now <= 3600
+
+
+def test_a_kill_in_name_only_frees_the_lock_while_the_work_goes_on(
+    bench: Bench, knobs: Path
+) -> None:
+    command = "create --tables=app.* b1"
+    Knobs(pause=("create.metadata",), kills_in_name_only=True).write(knobs)
+    bench.submit(command)
+    bench.submit(f"kill '{command}'")
+    assert bench.last(command).outcome == "cancel: canceled from API /backup/actions"
+    assert bench.get("/backup/version") == [{"version": "2.7.3"}]
+    assert "not found" in bench.fail("download nosuch")  # not refused: nobody holds the lock
+    Knobs(kills_in_name_only=True).write(knobs)
+    bench.wait(
+        lambda: bench.backups("local")["b1"]["desc"] == "regular", "b1 is whole all the same"
+    )

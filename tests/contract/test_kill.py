@@ -1,10 +1,14 @@
 """`kill`: what it stops, what it does not, and how a command is named to it."""
 
+import contextlib
 import shlex
 
 import pytest
 
 from deployments.sandbox.client import QueryFailed
+from tasks.clickhouse import commands
+from tasks.clickhouse.commands import Token
+from tasks.domain.actions import Action, ActionStatus
 from tests.contract.bench import Bench, Refused, fill, fill_with_noise
 
 UPLOAD = "upload --env=UPLOAD_MAX_BYTES_PER_SECOND=30000 b1"
@@ -49,6 +53,42 @@ def test_a_killed_download_leaves_a_broken_local_backup(created: Bench) -> None:
     assert created.last(DOWNLOAD).outcome == CANCELLED
     assert created.backups("local")["b1"]["desc"] == "broken metadata.json not found"
     created.succeed("download b1")
+
+
+def test_what_was_killed_is_over_and_can_be_deleted_at_once(created: Bench) -> None:
+    """A kill answers when the work has ended: nothing that is deleted after it comes back."""
+    created.submit(UPLOAD)
+    created.wait(lambda: "b1" in created.backups("remote"), "the first object is there")
+    created.submit(f"kill {shlex.quote(UPLOAD)}")
+    created.succeed("delete local b1", "delete remote b1")
+    kept = {path for path in created.remote_folder.rglob("*") if path.is_file()}
+    created.succeed("create --tables=app.* b2", "delete local b2")
+    assert {path for path in created.remote_folder.rglob("*") if path.is_file()} == kept
+    assert created.backups("remote") == {}
+
+
+def test_a_killed_create_leaves_its_name_free(bench: Bench) -> None:
+    fill(bench, "app.t", partitions=60, rows=600)
+    command = "create --tables=app.* b1"
+    bench.submit(command)
+    with contextlib.suppress(Refused):  # it may just have ended
+        bench.submit(f"kill {shlex.quote(command)}")
+    assert not bench.last(command).running
+    if "b1" in bench.backups("local"):
+        bench.succeed("delete local b1")
+    bench.succeed(command)
+    assert bench.backups("local")["b1"]["desc"] == "regular"
+
+
+def test_a_command_of_this_product_is_killed_as_it_names_it(created: Bench) -> None:
+    token = Token(operation_id="op-1", attempt="1")
+    command = commands.upload("b1", token, tables=("app.*",), limit=30_000)
+    created.submit(command.text)
+    row = created.last(command.text)
+    killing = commands.kill(Action(command=row["command"], status=ActionStatus(row["status"])))
+    created.submit(killing.text)
+    assert created.last(command.text).outcome == CANCELLED
+    assert created.last(killing.text).outcome == "success"
 
 
 def test_a_killed_create_remote_keeps_its_local_copy(bench: Bench) -> None:

@@ -53,6 +53,10 @@ class History:
         return rows[-last:] if last > 0 else rows
 
     @property
+    def kills_in_name_only(self) -> bool:
+        return self._steps.knobs().kills_in_name_only
+
+    @property
     def busy(self) -> bool:
         return any(row.status == IN_PROGRESS for row in self._rows)
 
@@ -77,6 +81,9 @@ class History:
     async def cancel(self, command: str, reason: str) -> str:
         """Mark the row at once and return when its work has really ended."""
         row = self._find(command)
+        if self.kills_in_name_only:
+            self._relabel(row, reason)
+            return row.command
         self._mark_cancelled(row, reason)
         await self._wait(row)
         return row.command
@@ -103,6 +110,9 @@ class History:
     def _mark_cancelled(self, row: Row, reason: str) -> None:
         if row.open and row.task:
             row.task.cancel()
+        self._relabel(row, reason)
+
+    def _relabel(self, row: Row, reason: str) -> None:
         row.open = False
         row.status, row.error, row.finish = "cancel", reason, self.now()
 

@@ -12,6 +12,7 @@ from deployments.sandbox.double.site import Site
 from deployments.sandbox.double.web import ConnectionDropped, Reply, Request
 
 VERSION = "double"
+_VERSION_THAT_KILLS_IN_NAME_ONLY = "2.7.3"
 
 _ASYNCHRONOUS = frozenset(
     {
@@ -55,7 +56,7 @@ class Api:
 
     async def _get(self, request: Request) -> Reply:
         fixed = {
-            "/backup/version": [{"version": VERSION}],
+            "/backup/version": [{"version": self._version}],
             "/health": [{"status": "OK"}],
             "/backup/status": self._sidecar.history.shown(last=1),
         }
@@ -70,6 +71,11 @@ class Api:
         if request.path in {"/restart", "/backup/kill"}:
             return await self._post(request)
         return _failed(HTTPStatus.NOT_FOUND, request.path, f"GET {request.path} 404 Not Found")
+
+    @property
+    def _version(self) -> str:
+        old = self._sidecar.history.kills_in_name_only
+        return _VERSION_THAT_KILLS_IN_NAME_ONLY if old else VERSION
 
     async def _actions(self, request: Request) -> Reply:
         if not request.body:

@@ -21,7 +21,8 @@ class Knobs:
     """Values a test writes; every one of them has the harmless default.
 
     `pause` holds a step as long as the file names it; `die` ends the process there, once;
-    `fail` ends the command there with a text; `seconds` makes a step last longer.
+    `fail` ends the command there with a text; `seconds` makes a step last longer;
+    `kills_in_name_only` makes it a sidecar before 2.8.1, and of that version.
     """
 
     pause: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Knobs:
     partial_listing: bool = False
     remote_away: bool = False
     clock_offset_seconds: int = 0
+    kills_in_name_only: bool = False
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
