@@ -61,7 +61,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     missing += [
         t.full_name
         for t in part.fill
-        if t.fingerprint and len(frozen.get(t.full_name, ())) != len(t.fingerprint.parts)
+        if t.fingerprint and len(frozen.get(t.full_name, ())) != t.fingerprint.count
     ]
     if missing:
         message = (

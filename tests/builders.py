@@ -1,5 +1,6 @@
 """Domain values for tests: whole and plausible by default, any field overridden by keyword."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -84,9 +85,14 @@ def make_part(name: str = "202601_1_1_0", **fields: Any) -> Part:
         "partition_id": name.partition("_")[0],
         "rows": 10,
         "size_bytes": 100,
-        "hash": f"hash-of-{name}",
+        "hash": hash_of(name),
     }
     return Part(**(defaults | fields))
+
+
+def hash_of(text: str) -> str:
+    """Make what stands for the hash of a part's files."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def make_fingerprint(*names: str) -> Fingerprint:

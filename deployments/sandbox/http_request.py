@@ -5,6 +5,7 @@ import gzip
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email import message_from_bytes
 from email.message import Message
 from io import BufferedIOBase, BytesIO
 from typing import Self
@@ -56,6 +57,10 @@ OF_THE_INTERFACE = frozenset(
 )
 
 
+# The server's own default, `http_max_field_value_size`.
+LONGEST_FIELD = 128 * 1024
+
+
 class BadRequest(Exception):
     """The request itself is malformed. `code` is the number a server answers."""
 
@@ -86,6 +91,8 @@ class Request:
     @classmethod
     def from_http(cls, target: str, headers: Message, body: bytes) -> Self:
         asked = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
+        if _is_form(headers):
+            asked, body = asked | _form(headers, body), b""
         user, password = _credentials(headers, asked)
         query = asked.get("query", "").encode()
         return cls(
@@ -111,8 +118,6 @@ class Request:
 
 
 def read_body(stream: BufferedIOBase, headers: Message) -> bytes:
-    if "multipart/form-data" in headers.get("Content-Type", ""):
-        raise BadRequest("external tables are not supported here. (NOT_IMPLEMENTED)", code=48)
     if headers.get("Transfer-Encoding", "").lower() == "chunked":
         body = _read_chunks(stream)
     else:
@@ -123,6 +128,29 @@ def read_body(stream: BufferedIOBase, headers: Message) -> bytes:
             f"Unknown compression method: {encoding}. (UNKNOWN_COMPRESSION_METHOD)", code=89
         )
     return DECOMPRESS[encoding](body) if body else b""
+
+
+def _is_form(headers: Message) -> bool:
+    return "multipart/form-data" in headers.get("Content-Type", "")
+
+
+def _form(headers: Message, body: bytes) -> dict[str, str]:
+    """Read the fields of a form: a client sends one when its parameters are long."""
+    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+    fields = {}
+    for part in message_from_bytes(head + body).walk():
+        if part.is_multipart():
+            continue
+        if part.get_filename() is not None:
+            raise BadRequest("external tables are not supported here. (NOT_IMPLEMENTED)", code=48)
+        name = part.get_param("name", header="Content-Disposition")
+        value = part.get_payload(decode=True)
+        assert isinstance(name, str)
+        assert isinstance(value, bytes)
+        if len(value) > LONGEST_FIELD:
+            raise BadRequest("Field value too long. (LIMIT_EXCEEDED)", code=290)
+        fields[name] = value.decode()
+    return fields
 
 
 def _read_chunks(stream: BufferedIOBase) -> bytes:

@@ -7,7 +7,7 @@ never told.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.clickhouse.actions import READ_ONCE
 from tasks.clickhouse.client import Server
@@ -15,6 +15,7 @@ from tasks.domain.errors import ClusterUnavailable, NotAllowed
 from tasks.domain.fingerprint import Fingerprint, Part
 
 _ADDRESS = re.compile(r"URL\(\\?'([^'\\]+)/backup/actions([^'\\]*)\\?'")
+_HASH = re.compile("[0-9a-f]{32}")
 _SHAPE = (
     "database String, table String, parts Nullable(UInt64), "
     "parts_list Array(Tuple(name String, partition_id String))"
@@ -23,10 +24,15 @@ _FROZEN = (
     "SELECT database, table, parts, arrayMap(part -> part.1, parts_list) AS names "
     "FROM url({address:String}, 'JSONEachRow', {shape:String})"
 )
+# the first two conditions let the server skip tables; the third one is exact
 _PARTS = (
     "SELECT database, table, name, partition_id, rows, bytes_on_disk, hash_of_all_files, active "
-    "FROM system.parts WHERE concat(database, '.', table) IN {tables:Array(String)}"
+    "FROM system.parts WHERE database IN {databases:Array(String)} "
+    "AND table IN {names:Array(String)} "
+    "AND concat(database, '.', table) IN {tables:Array(String)}"
 )
+# names travel in the address of a request, of which a server takes a megabyte at most
+_LONGEST_NAMES = 50_000  # characters
 _READ_SECONDS = 600.0
 
 
@@ -58,7 +64,19 @@ async def read_frozen(
 
 async def read_parts(server: Server, tables: Sequence[str]) -> dict[str, tuple[Part, ...]]:
     """Read all parts, active or not, of tables given by full name."""
-    rows = await server.rows(_PARTS, {"tables": list(tables)}, timeout_seconds=_READ_SECONDS)
+    found: dict[str, tuple[Part, ...]] = {}
+    for some in _portions(tables):
+        found |= await _read_parts(server, some)
+    return found
+
+
+async def _read_parts(server: Server, tables: Sequence[str]) -> dict[str, tuple[Part, ...]]:
+    asked = {"databases": set[str](), "names": set[str](), "tables": set(tables)}
+    for database, name in (split for table in tables for split in _splits(table)):
+        asked["databases"].add(database)
+        asked["names"].add(name)
+    bound = {parameter: sorted(values) for parameter, values in asked.items()}
+    rows = await server.rows(_PARTS, bound, timeout_seconds=_READ_SECONDS)
     found: dict[str, list[Part]] = defaultdict(list)
     for row in rows:
         found[f"{row['database']}.{row['table']}"].append(
@@ -74,6 +92,24 @@ async def read_parts(server: Server, tables: Sequence[str]) -> dict[str, tuple[P
     return {table: tuple(parts) for table, parts in found.items()}
 
 
+def _splits(full_name: str) -> Iterator[tuple[str, str]]:
+    """Split into database and table, at every dot: both may hold some."""
+    dots = (place for place, letter in enumerate(full_name) if letter == ".")
+    return ((full_name[:dot], full_name[dot + 1 :]) for dot in dots)
+
+
+def _portions(tables: Sequence[str]) -> Iterator[list[str]]:
+    portion, length = list[str](), 0
+    for table in sorted(tables):
+        if portion and length + len(table) > _LONGEST_NAMES:
+            yield portion
+            portion, length = [], 0
+        portion.append(table)
+        length += len(table)
+    if portion:
+        yield portion
+
+
 async def read_fingerprints(
     server: Server, backup: str, tables: Sequence[str]
 ) -> dict[str, Fingerprint | None]:
@@ -81,8 +117,11 @@ async def read_fingerprints(
     frozen = await read_frozen(server, backup)
     if frozen is None:
         return dict.fromkeys(tables)
-    parts = await read_parts(server, tables)
-    return {table: _fingerprint(table, frozen, parts) for table in tables}
+    prints: dict[str, Fingerprint | None] = {}
+    for some in _portions(tables):  # packed at once: a list of parts is many times as large
+        parts = await _read_parts(server, some)
+        prints |= {table: _fingerprint(table, frozen, parts) for table in some}
+    return prints
 
 
 def _fingerprint(
@@ -91,7 +130,7 @@ def _fingerprint(
     names = frozen.get(table)
     if names is None:
         return None
-    known = [part for part in parts.get(table, ()) if part.name in names]
+    known = [p for p in parts.get(table, ()) if p.name in names and _HASH.fullmatch(p.hash)]
     return Fingerprint.of(known) if len(known) == len(names) else None
 
 

@@ -5,8 +5,9 @@ keeps the old part listed (inactive) for minutes. So a table is restored exactly
 part was seen among its parts, active or not, as often as it was frozen and no more.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from base64 import b64decode, b64encode
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -44,41 +45,56 @@ class Part:
         return replace(self, active=False)
 
 
-class FrozenPart(BaseModel):
-    """A frozen part without its name, which a restore changes."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    partition_id: str
-    rows: int
-    hash: str
+Content = tuple[str, int, str]  # partition id, rows, hash: a part without its name
+_HASH_BYTES = 16
 
 
 class Fingerprint(BaseModel):
-    """The multiset of a table's frozen parts."""
+    """The multiset of a table's frozen parts, packed: a server may hold millions of them.
+
+    `partitions`: partition id -> rows of its parts, separated by commas, and their hashes in the
+    same order, base64. Two equal multisets are packed alike.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    parts: tuple[FrozenPart, ...]
+    partitions: dict[str, tuple[str, str]]
     size_bytes: int = 0
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> "Fingerprint":
-        found = tuple(parts)
-        frozen = (FrozenPart(partition_id=p.partition_id, rows=p.rows, hash=p.hash) for p in found)
-        return cls(
-            parts=tuple(sorted(frozen, key=_order)), size_bytes=sum(p.size_bytes for p in found)
-        )
+        """Pack parts. ValueError where a hash is not one."""
+        found: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        size_bytes = 0
+        for part in parts:
+            found[part.partition_id].append((part.rows, _digest(part.hash)))
+            size_bytes += part.size_bytes
+        packed = {partition: _packed(sorted(found[partition])) for partition in sorted(found)}
+        return cls(partitions=packed, size_bytes=size_bytes)
+
+    @property
+    def contents(self) -> Iterator[Content]:
+        """Unpack: one content for each frozen part."""
+        for partition, (rows, hashes) in self.partitions.items():
+            raw = b64decode(hashes)
+            for number, count in enumerate(rows.split(",")):
+                start = number * _HASH_BYTES
+                yield partition, int(count), raw[start : start + _HASH_BYTES].hex()
+
+    @property
+    def count(self) -> int:
+        """How many parts were frozen."""
+        return sum(rows.count(",") + 1 for rows, _ in self.partitions.values())
 
     @property
     def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
+        return sum(int(count) for rows, _ in self.partitions.values() for count in rows.split(","))
 
     def _surplus(self, seen: tuple[Part, ...]) -> list[Part]:
         """Find active parts of partitions that hold more rows than were frozen."""
         frozen, active = Counter[str](), Counter[str]()
-        for kept in self.parts:
-            frozen[kept.partition_id] += kept.rows
+        for partition, rows, _ in self.contents:
+            frozen[partition] += rows
         for part in seen:
             active[part.partition_id] += part.rows if part.active else 0
         full = {partition for partition, rows in active.items() if rows > frozen[partition]}
@@ -86,23 +102,18 @@ class Fingerprint(BaseModel):
 
     def found_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
         """Find active parts that are of this fingerprint."""
-        wanted = set(self.parts)
-        return tuple(
-            part
-            for part in parts
-            if part.active
-            and FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash) in wanted
-        )
+        wanted = set(self.contents)
+        return tuple(part for part in parts if part.active and content_of(part) in wanted)
 
     def foreign_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
         """Find parts with rows of somebody else: inserted, or merged into more than was frozen."""
         seen = tuple(parts)
-        wanted = Counter(self.parts)
+        wanted = Counter(self.contents)
         found = self._surplus(seen)
         for part in seen:
-            frozen = FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash)
-            if wanted[frozen] > 0:
-                wanted[frozen] -= 1
+            content = content_of(part)
+            if wanted[content] > 0:
+                wanted[content] -= 1
             elif part.of_one_block:
                 found.append(part)
         return tuple(found)
@@ -132,20 +143,13 @@ def compare(expected: Fingerprint, seen: Iterable[Part]) -> Comparison:
     `seen` holds each part once, by name, whether it is still active or not.
     """
     parts = {part.name: part for part in seen}.values()
-    wanted = Counter(expected.parts)
-    found = Counter(
-        FrozenPart(partition_id=p.partition_id, rows=p.rows, hash=p.hash) for p in parts
-    )
+    wanted = Counter(expected.contents)
+    found = Counter(map(content_of, parts))
     missing = sum((wanted - found).values())
     doubled = sum((Counter({k: n for k, n in found.items() if k in wanted}) - wanted).values())
-    foreign = sum(
-        p.rows
-        for p in parts
-        if p.active
-        and FrozenPart(partition_id=p.partition_id, rows=p.rows, hash=p.hash) not in wanted
-    )
+    foreign = sum(p.rows for p in parts if p.active and content_of(p) not in wanted)
     return Comparison(
-        verdict=_verdict(expected, parts, missing=missing, doubled=doubled),
+        verdict=_verdict(wanted, parts, missing=missing, doubled=doubled),
         missing_parts=missing,
         doubled_parts=doubled,
         foreign_rows=foreign,
@@ -153,21 +157,29 @@ def compare(expected: Fingerprint, seen: Iterable[Part]) -> Comparison:
 
 
 def _verdict(
-    expected: Fingerprint, parts: Iterable[Part], *, missing: int, doubled: int
+    wanted: Mapping[Content, int], parts: Iterable[Part], *, missing: int, doubled: int
 ) -> Verdict:
     if doubled:
         return Verdict.FAILED
     if not missing:
         return Verdict.PASSED
     # an active part that was not frozen may be a merge of frozen ones, purged before they were seen
-    wanted = set(expected.parts)
-    strange = any(
-        part.active
-        and FrozenPart(partition_id=part.partition_id, rows=part.rows, hash=part.hash) not in wanted
-        for part in parts
-    )
+    strange = any(part.active and content_of(part) not in wanted for part in parts)
     return Verdict.UNKNOWN if strange else Verdict.FAILED
 
 
-def _order(part: FrozenPart) -> tuple[str, int, str]:
-    return (part.partition_id, part.rows, part.hash)
+def content_of(part: Part) -> Content:
+    return part.partition_id, part.rows, part.hash
+
+
+def _digest(text: str) -> bytes:
+    digest = bytes.fromhex(text)
+    if len(digest) != _HASH_BYTES:
+        message = f"{text!r} is not the hash of a part"
+        raise ValueError(message)
+    return digest
+
+
+def _packed(parts: Iterable[tuple[int, bytes]]) -> tuple[str, str]:
+    rows, hashes = zip(*parts, strict=True)
+    return ",".join(map(str, rows)), b64encode(b"".join(hashes)).decode()

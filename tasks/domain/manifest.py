@@ -91,7 +91,7 @@ class ReplicaRecord(_Stored):
             table.full_name
             for table in self.tables
             if table.full_name not in parts
-            or (table.fingerprint and len(table.fingerprint.parts) != parts[table.full_name])
+            or (table.fingerprint and table.fingerprint.count != parts[table.full_name])
         )
 
 

@@ -103,3 +103,32 @@ def test_chunks_are_put_together_and_the_next_request_is_left_alone() -> None:
     body = read_body(stream, headers(Transfer_Encoding="chunked"))
     assert body == b"abcde"
     assert stream.read() == b"GET /"
+
+
+def form(*fields: str) -> tuple[Message, bytes]:
+    lines = [f"--b\r\nContent-Disposition: form-data; {field}\r\n" for field in fields]
+    return headers(Content_Type="multipart/form-data; boundary=b"), (
+        "".join(lines) + "--b--\r\n"
+    ).encode()
+
+
+def test_long_parameters_come_in_a_form() -> None:
+    query = 'name="query"\r\nContent-Type: text/plain\r\n\r\nSELECT {a:String}'
+    head, body = form(query, 'name="param_a"\r\n\r\nx\ny')
+    request = Request.from_http("/?max_threads=2", head, body)
+    assert request.statement == b"SELECT {a:String}"
+    assert request.parameters == {"a": "x\ny"}
+    assert request.settings == {"max_threads": "2"}
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        pytest.param('name="t"; filename="t"\r\n\r\n1', 48, id="external-table"),
+        pytest.param(f'name="param_a"\r\n\r\n{"x" * 131_073}', 290, id="too-long"),
+    ],
+)
+def test_a_form_that_a_server_would_not_take_is_refused(field: str, code: int) -> None:
+    with pytest.raises(BadRequest) as refused:
+        Request.from_http("/", *form(field))
+    assert refused.value.code == code

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.domain.errors import BackupUnusable
-from tasks.domain.fingerprint import Fingerprint, FrozenPart
+from tasks.domain.fingerprint import Fingerprint, Part
 from tasks.domain.manifest import FORMAT, Manifest, ReplicaRecord, TableRecord
 from tasks.domain.requests import Scope
 from tasks.domain.tables import TableClass
@@ -28,13 +28,15 @@ moments = st.datetimes(
     max_value=datetime(2100, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
-fingerprints = st.builds(
-    Fingerprint,
-    parts=st.lists(
-        st.builds(FrozenPart, partition_id=texts, rows=counts, hash=texts), max_size=3
-    ).map(tuple),
+parts = st.builds(
+    Part,
+    name=texts,
+    partition_id=texts,
+    rows=counts,
     size_bytes=counts,
+    hash=st.text("0123456789abcdef", min_size=32, max_size=32),
 )
+fingerprints = st.lists(parts, max_size=3).map(Fingerprint.of)
 tables = st.builds(
     TableRecord,
     database=texts,
