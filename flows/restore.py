@@ -90,7 +90,8 @@ async def restore_cluster(
     )
     attempt = this_attempt("restore", installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
-    async with operation_under_way(found, attempt, options) as operation:
+    preempts = request.preempts
+    async with operation_under_way(found, attempt, options, preempts=preempts) as operation:
         outcome = await _carried_out(request, operation)
     return await concluded(outcome)
 

@@ -10,17 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
-from tasks.clickhouse.client import Cluster
-from tasks.clickhouse.journal import JournalWriter, read_journal
-from tasks.clickhouse.lock import TableDoor
-from tasks.domain.errors import (
-    BackupError,
-    ClusterBusy,
-    ClusterUnavailable,
-    LockLost,
-    TransientError,
-)
-from tasks.domain.journal import Event, LockFacts
+from tasks.domain.errors import BackupError, ClusterUnavailable, LockLost, TransientError
+from tasks.domain.journal import LockFacts
 from tasks.domain.lock import (
     RENEWALS_PER_LEASE,
     Claim,
@@ -119,6 +110,8 @@ class Lock:
         except Superseded as superseded:
             self._lost_because = superseded.why
             raise loss(self.ours, why=superseded.why) from superseded
+        # answered too late it does not count: a taker may have looked before it was written
+        await self.check()
         self._renewed = started
 
     def keep(self) -> None:
@@ -253,28 +246,3 @@ async def _until_stopped(
 
 def _pause(lease_seconds: int) -> float:
     return min(_LONGEST_PAUSE_SECONDS, lease_seconds / 2 / RENEWALS_PER_LEASE)
-
-
-async def clear_operation(cluster: Cluster, operation_id: str) -> tuple[str, ...]:
-    """Give up a dead operation: release its lock and close it in every journal.
-
-    Returns a line for each thing that was done. Its backups and tables are left as they are.
-    Raises ClusterBusy while its process shows signs of life.
-    """
-    door = TableDoor(cluster.lock_server)
-    holder = await door.newest()
-    ours = holder is not None and holder.operation_id == operation_id and not holder.released
-    if holder is not None and ours and holder.silent_seconds <= holder.lease_seconds:
-        message = f"{holder.sentence}: its process is alive"
-        raise ClusterBusy(message)
-    done = []
-    if holder is not None and ours:
-        await door.release(holder)
-        done.append(f"released the lock on {cluster.lock_server.name}")
-    for server in cluster.servers:
-        journal = await read_journal(server, operation_id=operation_id)
-        for entry in journal.of(operation_id).unfinished():
-            writer = JournalWriter(server, operation_id=operation_id, operation=entry.operation)
-            await writer.append(Event.FINISHED, payload="cleared by hand")
-            done.append(f"closed the operation on {server.name}")
-    return tuple(done)

@@ -1,10 +1,10 @@
 """The rules of an installation's lock: who may act, for how long, and who may take it when.
 
-A lock has generations; each belongs to one holder. A holder may act for half a lease after its
-last renewal, by its own clock, and no command of its own begins later than that: the fence. A
-taker makes the next generation, then waits until the holder before it has surely stopped: it said
-so, or it was seen unchanged for a full lease by the taker's own clock. The other half of the lease
-is the margin for clocks that do not run alike.
+A lock has generations; each belongs to one holder. A holder may act for half a lease after it sent
+its last renewal, by its own clock, and no command of its own begins later than that: the fence. A
+renewal counts only when it is answered in that time. A taker makes the next generation, then waits
+until the holder before it has surely stopped: it said so, or was seen unchanged for a full lease
+by the taker's own clock. The other half of the lease is for clocks that do not run alike.
 """
 
 from dataclasses import dataclass, replace

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.domain.errors import InvalidRequest
+from tasks.domain.lock import PREEMPTIBLE
 from tasks.domain.names import checked_backup_name
 from tasks.domain.tables import checked_patterns
 
@@ -45,7 +46,8 @@ class Options(BaseModel):
         default=24 * 3600, description="How long one sidecar command may take."
     )
     busy_timeout_seconds: Seconds = Field(
-        default=600, description="How long to wait for a sidecar that is at work for others."
+        default=600,
+        description="How long to wait for others: for the cluster's lock, and for a busy sidecar.",
     )
     lease_seconds: int = Field(
         default=60, ge=4, le=3600, description="How long a silent holder keeps the cluster's lock."
@@ -66,6 +68,10 @@ class BackupOptions(Options):
 class RestoreOptions(Options):
     """What a restore rarely needs."""
 
+    preempt: bool = Field(
+        default=False,
+        description="Abort a backup, verify or prune that holds the cluster's lock, and go on.",
+    )
     max_download_bytes_per_second: int | None = Field(
         default=None, ge=1, description="Bandwidth limit of each sidecar's download."
     )
@@ -177,6 +183,11 @@ class RestoreRequest(BaseModel):
             message = "accept_loss says what overwrite may destroy: it needs overwrite"
             raise ValueError(message)
         return self
+
+    @property
+    def preempts(self) -> frozenset[str]:
+        """Tell which operations need not be waited for."""
+        return PREEMPTIBLE if self.options.preempt and not self.dry_run else frozenset()
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""

@@ -1,0 +1,1 @@
+"""Small worlds in which every order of events is tried."""
