@@ -72,6 +72,23 @@ async def test_a_sidecar_alone_doubles_the_rows_of_a_replica_whose_sibling_lives
     assert counts(replicated) == [600, 600, 300, 300]
 
 
+async def test_a_replica_that_lags_behind_gives_way_to_one_that_has_caught_up(
+    replicated: Bench,
+) -> None:
+    open_shop(replicated)
+    replicated.nodes[0].query("SYSTEM STOP REPLICATION QUEUES shop.orders")
+    replicated.add_orders(1, first=5000)
+    try:
+        made = await replicated.backup("caught-up")
+    finally:
+        replicated.nodes[0].query("SYSTEM START REPLICATION QUEUES shop.orders")
+    chosen = made.replicas[0]
+    assert chosen.replica == "chi-demo-main-0-1"
+    assert "chi-demo-main-0-0" in chosen.message
+    assert "shop.orders" in chosen.message
+    assert made.rows == 600 + 11 + 300 + 12
+
+
 async def test_all_replicas_on_one_path_are_refused(replicated: Bench) -> None:
     open_shop(replicated)
     with replicated.refusal(PreflightFailed, "share", "{replica}", after_asking=True):

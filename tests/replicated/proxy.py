@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ _OF_TRANSPORT = {"query", "database", "query_id", "session_id", "session_timeout
 _OF_TRANSPORT |= {"wait_end_of_query", "buffer_size", "compress", "decompress", "user", "password"}
 _UNREPEATED = {"content-length", "transfer-encoding", "content-encoding", "connection"}
 _OK = 200
+# for requests that a paused server keeps waiting
+_LAST_SECONDS = 1.0
 
 
 class Front:
@@ -169,9 +172,14 @@ async def _serve(routes: Iterable[Route]) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     connector = TCPConnector(limit=0, force_close=True)
-    async with ClientSession(connector=connector, timeout=None) as session:
-        runners = [web.AppRunner(Front(route, session).application()) for route in routes]
-        for runner, route in zip(runners, routes, strict=True):
+    async with (
+        ClientSession(connector=connector, timeout=None) as session,
+        AsyncExitStack() as running,
+    ):
+        for route in routes:
+            front = Front(route, session).application()
+            runner = web.AppRunner(front, shutdown_timeout=_LAST_SECONDS)
+            running.push_async_callback(runner.cleanup)
             await runner.setup()
             await web.TCPSite(runner, HOST, route.http).start()
         await stopping.wait()
