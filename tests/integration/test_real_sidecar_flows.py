@@ -7,10 +7,13 @@ import pytest
 
 from deployments.sandbox.layout import SidecarKind
 from deployments.sandbox.prefect_server import PrefectServer
-from tasks.domain.errors import TargetNotEmpty
+from flows.abort import abort_operation
+from tasks.domain.errors import LockLost, TargetNotEmpty
 from tasks.domain.outcomes import Status
 from tests.clusters import ClusterFactory
 from tests.integration.bench import Bench
+from tests.integration.ended import demand_nothing_left, remote
+from tests.integration.killing import LEASE
 from tests.integration.kinds import ROWS, SCHEMA, answers, statements
 from tests.peers.require import require_peer
 
@@ -59,6 +62,25 @@ async def test_overwriting_through_a_real_sidecar_keeps_what_was_there(real_shar
     for number in range(2):
         real_shards.tell(number, f"restore {done.safety_copy}")
     assert real_shards.contents("shop.orders") == later
+
+
+async def test_a_backup_is_aborted_while_a_real_sidecar_uploads(real_shards: Bench) -> None:
+    real_shards.fill_shop(rows=20_000)
+    before = remote(real_shards)
+    slowly = LEASE | {"max_upload_bytes_per_second": 50_000}
+    running = asyncio.create_task(
+        real_shards.backup("aborted", operation_id="op-aborted", options=slowly)
+    )
+    await real_shards.wait_for(
+        lambda: real_shards.is_at_work(1, "upload"), what="shard 1 is being uploaded"
+    )
+    form = real_shards.form({"options": LEASE}, operation_id="op-aborted")
+    done = await abort_operation(**form)
+    with pytest.raises(LockLost):
+        await running
+    assert done.status is Status.COMPLETED
+    await demand_nothing_left(real_shards, "op-aborted")
+    assert remote(real_shards) == before
 
 
 async def test_an_upload_that_a_real_sidecar_resumed_after_its_death_is_attached_to(
