@@ -122,8 +122,7 @@ class _Abandonment:
     async def _begun(self, operation_id: str) -> tuple[_Begun, dict[str, str]]:
         """Find out what the operation was, and who does not answer."""
         reading = (
-            read_journal(site.server, operation_id=operation_id, bulky=True)
-            for site in self._sites
+            read_journal(site.server, operation_id=operation_id, bulky=True) for site in self._sites
         )
         found = await fan_out(reading, width=self._width)
         looks = {site.server.name: look for site, look in zip(self._sites, found, strict=True)}
@@ -204,7 +203,7 @@ class _Abandonment:
         if remedy.manifest is not None:
             await write_companion(sidecar, manifest_name(seen.name), remedy.manifest)
             await writer.append(Event.STEP, Step.MANIFEST)
-        if not remedy.closes:
+        if not (remedy.closes and journal.entries):
             return
         await drop_scratch(server)
         await self._lease.check()

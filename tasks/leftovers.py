@@ -5,6 +5,7 @@ from prefect import task
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.manifest import drop_manifest_table
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
 from tasks.domain.names import is_probe_of, manifest_name
@@ -26,7 +27,8 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
 
 
 async def drop_scratch(server: Server) -> None:
-    """Drop the databases into which manifests were read."""
+    """Drop what manifests were written from and read into."""
+    await drop_manifest_table(server)
     tables = await read_tables(server)
     for database in await read_database_engines(server):
         held = {table.name for table in tables if table.database == database}

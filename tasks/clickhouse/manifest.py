@@ -26,8 +26,8 @@ async def write_companion(sidecar: Sidecar, name: str, text: str) -> None:
     """
     server = sidecar.server
     await delete_companion(sidecar, name)
-    await _drop_table(server)
-    async with tidied(lambda: _drop_table(server)):
+    await drop_manifest_table(server)
+    async with tidied(lambda: drop_manifest_table(server)):
         await server.execute(f"CREATE TABLE {_PATTERN[0]} {_ENGINE}")
         await server.insert_row(_PATTERN[0], {"manifest": text})
         flags = commands.CreateFlags()
@@ -84,5 +84,6 @@ async def _fetched(sidecar: Sidecar, name: str, scratch: str) -> str:
     return str(rows[0]["manifest"])
 
 
-async def _drop_table(server: Server) -> None:
+async def drop_manifest_table(server: Server) -> None:
+    """Drop the table that is backed up as a companion, and stands for no longer than that."""
     await server.execute(f"DROP TABLE IF EXISTS {_PATTERN[0]} SYNC")

@@ -1,4 +1,4 @@
-"""Cleanup that never hides the error it follows."""
+"""Cleanup that never hides the error it follows, and leaves a cancelled flow to its own."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,10 +8,14 @@ from tasks.domain.errors import BackupError
 
 @asynccontextmanager
 async def tidied(cleanup: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Clean up after the body; when both fail, the body's error gets a note of the other one."""
+    """Clean up after the body; when both fail, the body's error gets a note of the other one.
+
+    Not when the body is cancelled: its command still runs, so that its sidecar would refuse; what
+    is left goes when the operation is given up.
+    """
     try:
         yield
-    except BaseException as first:
+    except Exception as first:
         try:
             await cleanup()
         except BackupError as second:
