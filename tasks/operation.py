@@ -36,7 +36,7 @@ from tasks.domain.topology import Topology
 from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
 from tasks.fleet import Fleet
 from tasks.locks import Lock, held_lock
-from tasks.reports import Progress, report_waiting
+from tasks.reports import Progress, report_abandoned, report_waiting
 
 _CANCELLED = (asyncio.CancelledError, TerminationSignal)
 _CANCELLING_SECONDS = 20.0
@@ -137,7 +137,8 @@ class Operation:
         self._lock.keep()
         await self._lock.fences_passed()
         if self._sessions:
-            await self.abandon(self.attempt.operation_id)
+            abandoned = await self.abandon(self.attempt.operation_id)
+            report_abandoned(abandoned.sentence)
 
     def _session(self, seen: Inspection) -> ReplicaSession:
         return ReplicaSession(

@@ -69,6 +69,11 @@ async def report_waiting(reason: str) -> None:
         await acreate_progress_artifact(0.0, key=PROGRESS, description=reason)
 
 
+def report_abandoned(sentence: str) -> None:
+    """Say in the log what became of the operation: a run that is cancelled has no outcome."""
+    get_run_logger().warning(sentence)
+
+
 async def report_plan(lines: Sequence[str], *, title: str) -> None:
     """Show what is about to be done."""
     text = "\n".join([f"# {title}", "", *(f"- {line}" for line in _worst(lines))])

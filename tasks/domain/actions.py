@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tasks.domain.names import manifest_name
+from tasks.domain.names import is_probe_of, manifest_name
 
 # the override that carries an operation's id in every command
 TOKEN = "CHOPS_OP"  # noqa: S105 - the name of an override, not a secret
@@ -73,7 +73,8 @@ def at_work_for(
 ) -> tuple[Action, ...]:
     """Find what runs for an operation: by its token, by name where a token cannot be.
 
-    A sidecar resumes by itself without the token; a delete and a kill never carry one.
+    A sidecar resumes by itself without the token; a delete never carries one, and a kill only that
+    of what it kills. `names`: its backups; their probes are meant too.
     """
     return tuple(
         action
@@ -84,10 +85,20 @@ def at_work_for(
 
 def _is_for(action: Action, *, operation_id: str, names: Collection[str]) -> bool:
     if action.verb == "kill":
-        target = replace(action, command=shlex.split(action.command)[-1])
+        target = replace(action, command=_killed(action.command))
         return target.verb != "kill" and _is_for(target, operation_id=operation_id, names=names)
-    by_name = action.resumed or action.verb == "delete"
-    return action.belongs_to(operation_id) or (by_name and action.name in names)
+    if action.belongs_to(operation_id):
+        return True
+    named = action.name in names or any(is_probe_of(name, action.name) for name in names)
+    return named and (action.resumed or action.verb == "delete")
+
+
+def _killed(command: str) -> str:
+    """Read which command a kill names; what cannot be read is nobody's but its own."""
+    try:
+        return shlex.split(command)[-1]
+    except ValueError:
+        return command
 
 
 def stops_what_it_kills(sidecar_version: str) -> bool:

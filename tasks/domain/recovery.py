@@ -6,6 +6,7 @@ is undone before its first drop; after it, tables are left as they are. What can
 destroys nothing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -122,6 +123,16 @@ class Abandoned:
     @property
     def over(self) -> bool:
         return not self.open_on
+
+    @property
+    def sentence(self) -> str:
+        """Say what became of it where."""
+        left, seen = self.open_on, self.seen
+        counted = Counter(r.way.value for r in self.remedies if r.replica not in left)
+        told = [f"{way} on {number} replicas" for way, number in counted.items()]
+        told += [f"left open on {replica}: {why}" for replica, why in left.items()]
+        what = f"{seen.operation or 'unknown'} operation {seen.operation_id}"
+        return f"{what} was given up: {'; '.join(told)}"
 
 
 def recover(seen: Interrupted) -> tuple[Remedy, ...]:

@@ -287,6 +287,14 @@ def test_an_operation_is_over_when_it_is_closed_on_every_replica() -> None:
     assert abandoned(seen, here="refused").open_on == {"here": "refused"}
 
 
+def test_what_became_of_it_is_one_sentence() -> None:
+    left = abandoned(interrupted(remains(0, **UPLOADING), silent="chi-demo-main-1-0"))
+    assert left.sentence == (
+        f"backup operation {OPERATION} was given up: undone on 1 replicas; "
+        "left open on chi-demo-main-1-0: no answer"
+    )
+
+
 def test_a_silent_replica_keeps_it_open_and_is_named_with_both_ways_out() -> None:
     left = abandoned(interrupted(remains(0, **UPLOADING), silent="chi-demo-main-1-0"))
     assert left.open_on == {"chi-demo-main-1-0": "no answer"}
