@@ -8,17 +8,19 @@ from prefect import flow
 
 from tasks.course import Course
 from tasks.discovery import find_inventory
+from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
-from tasks.domain.names import safety_name
 from tasks.domain.outcomes import RestoreOutcome
 from tasks.domain.phases import RestorePhase
 from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
-from tasks.domain.restore_guard import demand_allowed, demand_listed
+from tasks.domain.restore_guard import demand_allowed, demand_listed, demand_reachable
 from tasks.domain.restore_keeper import demand_no_strangers, paths_to_ask
-from tasks.domain.restore_plan import RestorePlan, plan_restore
+from tasks.domain.restore_plan import RestorePlan
+from tasks.domain.restore_planning import plan_restore
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
-from tasks.download import download_shard_backup
+from tasks.domain.undo import Kept, demand_copies, manifest_of_copies
+from tasks.download import check_safety_copy, download_shard_backup
 from tasks.fleet import Fleet
 from tasks.leftovers import delete_leftovers
 from tasks.operation import Operation, operation_under_way
@@ -36,7 +38,7 @@ from tasks.restore import (
     settle_down,
 )
 from tasks.runs import concluded, this_attempt
-from tasks.safety_copy import take_safety_copy
+from tasks.safety_copy import read_safety_records, take_safety_copy
 
 
 @flow(flow_run_name="restore-{installation}", persist_result=False)
@@ -53,14 +55,14 @@ async def restore_cluster(
     operation_id: str = "",
     options: RestoreOptions = RestoreOptions(),
 ) -> RestoreOutcome:
-    """Restore a whole ClickHouse cluster from one of its backups.
+    """Restore a whole ClickHouse cluster from one of its backups, or undo a restore.
 
     Nothing is destroyed before every replica holds what it needs; rows are attached once; then
     every table is compared with the fingerprint taken at backup time.
 
     Args:
         installation: Name of the installation.
-        backup: Name of the backup.
+        backup: Name of the backup, or pre-restore-<operation id> to undo that restore.
         namespace: Its Kubernetes namespace.
         inventory: Path of an inventory file (absolute, read where the run runs), or its content.
         overwrite: Drop tables that hold rows, where this backup brings those rows back.
@@ -100,7 +102,7 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
     attempt = operation.attempt
     observed = await operation.observe()
     begun_as(observed, attempt, request=request.without_options())
-    demand_listed(request.backup, observed)
+    _demand_source(request, observed)
     replicas = [seen.replica for seen in observed.inspections]
     fleet = await operation.begin(
         observed,
@@ -113,13 +115,8 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
     if request.dry_run:
         return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
     await fleet.demand(RestorePhase.PLAN, replicas, lambda session: note_plan(session, plan.digest))
-    return restore_outcome(
-        plan,
-        attempt,
-        await _restored(fleet, plan),
-        finished=datetime.now(UTC),
-        safety_copy=safety_name(attempt.operation_id),
-    )
+    restored = await _restored(fleet, plan)
+    return restore_outcome(plan, attempt, restored, finished=datetime.now(UTC))
 
 
 async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) -> RestorePlan:
@@ -127,10 +124,23 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
     await fleet.demand(RestorePhase.PREFLIGHT, fleet.sessions, prove_overrides)
     await fleet.demand(RestorePhase.SETTLE, fleet.sessions, settle_down)
     observed = await operation.observe()
-    sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
-    manifest = await any_manifest(sources, request.backup)
+    kept: Mapping[str, Kept] = {}
+    if request.undoes:
+        width = request.options.concurrency
+        kept = await read_safety_records(fleet.sessions, request.undoes, width=width)
+        manifest = manifest_of_copies(request.backup, kept, operation.topology)
+    else:
+        sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
+        manifest = await any_manifest(sources, request.backup)
     own = operation.attempt.operation_id
-    plan = plan_restore(request, manifest, operation.topology, observed, operation_id=own)
+    plan = plan_restore(
+        request,
+        manifest,
+        operation.topology,
+        observed,
+        operation_id=own,
+        undone={replica: found.strays for replica, found in kept.items()},
+    )
     demand_allowed(plan, manifest, observed, operation_id=own)
     paths = paths_to_ask(plan)
     registered = await fleet.demand(
@@ -145,6 +155,14 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
     return plan
 
 
+def _demand_source(request: RestoreRequest, observed: Observation) -> None:
+    demand_reachable(observed)
+    if request.undoes:
+        demand_copies(request.backup, observed)
+    else:
+        demand_listed(request.backup, observed)
+
+
 async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
     """Carry out the phases, a barrier after each; what destroys waits for all that prepares."""
     name, options = plan.backup_name, plan.request.options
@@ -152,12 +170,19 @@ async def _restored(fleet: Fleet, plan: RestorePlan) -> Restored:
     course = Course(fleet, plan)
     await course.phase(
         RestorePhase.DOWNLOAD,
-        lambda session, part: download_shard_backup(session, part, name, limit),
+        lambda session, part: (
+            check_safety_copy(session, part, name)
+            if plan.request.undoes
+            else download_shard_backup(session, part, name, limit)
+        ),
         reached="downloaded",
     )
     saved: Mapping[str, bool] = {}
-    if options.keep_safety_copy:
-        saved = await course.phase(RestorePhase.SAFETY_COPY, take_safety_copy)
+    if plan.request.keeps_safety_copy:
+        saved = await course.phase(
+            RestorePhase.SAFETY_COPY,
+            lambda session, part: take_safety_copy(session, part, options),
+        )
     await course.phase(RestorePhase.COORDINATION, look_at_registry)
     prepared = Restored(
         phases=course.reached,

@@ -1,4 +1,4 @@
-"""Bring a backup to the disk of a replica that needs it, and see that nothing of it is missing."""
+"""Have a backup on the disk of each replica that needs it, with nothing of it missing."""
 
 from prefect import task
 
@@ -36,6 +36,13 @@ async def download_shard_backup(
     await _demand_all_there(session, part, backup)
 
 
+@task(task_run_name="check-{part.shard}-{part.replica}", **HEALING)
+async def check_safety_copy(session: ReplicaSession, part: ReplicaRestore, name: str) -> None:
+    """Demand that a safety copy holds what is restored from it: it lies on this very server."""
+    if part.need is not Need.NOTHING and (part.create or part.late):
+        await _demand_all_there(session, part, name)
+
+
 async def _downloaded(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
     """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
     trusted = ours is not None
@@ -65,7 +72,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     ]
     if missing:
         message = (
-            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
+            f"shard {session.shard}, replica {session.replica}: the local copy of {backup} "
             f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
         )
         raise BackupUnusable(message)

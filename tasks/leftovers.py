@@ -4,26 +4,41 @@ from prefect import task
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
+from tasks.clickhouse.journal import read_own_journal
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import drop_manifest_table
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
-from tasks.domain.names import is_probe_of, manifest_name
+from tasks.domain.names import is_probe_of, manifest_name, undone_by
 from tasks.domain.tables import is_scratch_database
+from tasks.domain.undo import is_expired
 from tasks.fan_out import HEALING
 
 
 @task(task_run_name="clean-{session.replica}", **HEALING)
 async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
-    """Delete local copies of the backup and its manifest, and probes wherever they are.
+    """Delete local copies of the backup and its manifest, probes, and expired safety copies.
 
     A local copy pins merged-away parts, and a restarted sidecar would upload it again.
     """
+    passing = set() if undone_by(backup) else {backup, manifest_name(backup)}
     for row in (await read_listing(session.server)).rows:
-        local_copy = row.location == "local" and row.name in {backup, manifest_name(backup)}
-        if local_copy or is_probe_of(backup, row.name):
+        leftover = is_probe_of(backup, row.name)
+        if row.location == "local":
+            leftover = leftover or row.name in passing or await _is_expired(session, row.name)
+        if leftover:
             await session.sidecar.delete(commands.delete(row.location, row.name))
     await drop_scratch(session.server)
+
+
+async def _is_expired(session: ReplicaSession, copy: str) -> bool:
+    """Tell whether a local copy is the safety copy of a finished restore, kept long enough."""
+    restore = undone_by(copy)
+    if restore is None or restore == session.operation_id:
+        return False
+    journal = await read_own_journal(session.server, operation_id=restore)
+    now = await session.server.value("SELECT toUInt32(now()) AS now")
+    return is_expired(journal, now=int(now))
 
 
 async def drop_scratch(server: Server) -> None:

@@ -101,8 +101,8 @@ async def drop_shard_tables(
     if part.need is Need.REMAKE:
         expected = {record.full_name: record.fingerprint for record in part.refilled}
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
-    if request.options.keep_safety_copy and part.need is Need.REPLACE:
-        await renew_safety_copy(session, part, interrupted=journal.left_open(Step.DROP))
+    if request.keeps_safety_copy and part.need is Need.REPLACE:
+        await renew_safety_copy(session, part, request.options)
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()

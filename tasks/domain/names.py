@@ -79,6 +79,21 @@ def safety_name(operation_id: str) -> str:
     return f"{_SAFETY_PREFIX}{operation_id}"
 
 
+def undone_by(backup: str) -> str | None:
+    """Tell which restore is undone by restoring `backup`; None for what is no safety copy."""
+    operation_id = backup.removeprefix(_SAFETY_PREFIX)
+    return None if operation_id == backup else operation_id
+
+
+def checked_source_name(name: str) -> str:
+    """Return the name of a backup or of a safety copy, or raise InvalidRequest."""
+    undone = undone_by(name)
+    if undone is None:
+        return checked_backup_name(name)
+    checked_operation_id(undone)
+    return name
+
+
 def is_companion(name: str) -> bool:
     """Tell whether a listed name is not a backup of its own, but belongs to another one."""
     return any(re.search(rf"{re.escape(suffix)}\d*$", name) for suffix in _COMPANIONS)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tasks.domain.errors import InvalidRequest
 from tasks.domain.lock import PREEMPTIBLE
-from tasks.domain.names import checked_backup_name
+from tasks.domain.names import checked_backup_name, checked_source_name, undone_by
 from tasks.domain.tables import checked_patterns
 
 _T = TypeVar("_T")
@@ -81,6 +81,12 @@ class RestoreOptions(Options):
     )
     keep_safety_copy: bool = Field(
         default=True, description="Keep what an overwriting restore replaced, as a local copy."
+    )
+    keep_safety_copy_hours: int = Field(
+        default=7 * 24,
+        ge=0,
+        le=24 * 366,
+        description="After how many hours a later backup or restore deletes that copy.",
     )
 
 
@@ -170,7 +176,7 @@ class RestoreRequest(BaseModel):
     @field_validator("backup")
     @classmethod
     def _name_is_usable(cls, name: str) -> str:
-        return _as_value_error(lambda: checked_backup_name(name))
+        return _as_value_error(lambda: checked_source_name(name))
 
     @field_validator("accept_loss")
     @classmethod
@@ -188,6 +194,15 @@ class RestoreRequest(BaseModel):
     def preempts(self) -> frozenset[str]:
         """Tell which operations need not be waited for."""
         return PREEMPTIBLE if self.options.preempt and not self.dry_run else frozenset()
+
+    @property
+    def undoes(self) -> str | None:
+        """Tell which restore is undone; None where a backup is restored."""
+        return undone_by(self.backup)
+
+    @property
+    def keeps_safety_copy(self) -> bool:
+        return self.overwrite and self.options.keep_safety_copy
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""

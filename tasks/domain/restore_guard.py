@@ -25,7 +25,7 @@ def demand_listed(backup: str, observed: Observation) -> tuple[str, ...]:
 
     Raises BackupNotFound where no shard knows the name, BackupUnusable where no manifest is.
     """
-    _demand_reachable(observed)
+    demand_reachable(observed)
     name = manifest_name(backup)
     having = [seen for seen in observed.inspections if seen.listing.holds(name, location="remote")]
     if having:
@@ -71,7 +71,7 @@ def _accepted_digest(observed: Observation, operation_id: str) -> str | None:
     return None
 
 
-def _demand_reachable(observed: Observation) -> None:
+def demand_reachable(observed: Observation) -> None:
     if observed.unreachable:
         told = "; ".join(f"{name}: {why}" for name, why in observed.unreachable.items())
         message = f"a restore needs every replica: {told}"
@@ -86,26 +86,28 @@ def _demand_fit(
         seen = observed.of(part.replica)
         if seen.busy_with is not None:
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
-        if (part.create or part.late) and not seen.listing.holds(
-            plan.backup_name, location="remote"
-        ):
-            findings.append(_unlisted(plan.backup_name, seen, observed))
+        source = "local" if plan.request.undoes else "remote"
+        if (part.create or part.late) and not seen.listing.holds(plan.backup_name, location=source):
+            findings.append(_unlisted(plan, seen, observed))
         downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
-        needed = 0 if downloaded else _bytes_of(part)
+        needed = 0 if downloaded or plan.request.undoes else _bytes_of(part)
         if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
             findings.append(
                 f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
             )
-    if not any(record.tables for record in manifest.replicas):
+    if not any(record.tables for record in manifest.replicas) and not plan.drops:
         findings.append(f"backup {plan.backup_name} holds no table")
     if findings:
         message = f"{plan.backup_name} cannot be restored: {'; '.join(findings)}"
         raise PreflightFailed(message)
 
 
-def _unlisted(backup: str, seen: Inspection, observed: Observation) -> str:
+def _unlisted(plan: RestorePlan, seen: Inspection, observed: Observation) -> str:
     """Say that a replica does not list a backup, and why if a sibling does."""
+    backup = plan.backup_name
     told = f"{seen.place}: it does not list {backup} as whole"
+    if plan.request.undoes:
+        return told
     siblings = [
         other.replica
         for other in observed.of_shard(seen.shard)

@@ -1,6 +1,6 @@
 """From what each phase of a restore brought to its comparison and its outcome."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from tasks.domain.catch_up import CatchUp
 from tasks.domain.errors import BackupError
 from tasks.domain.fingerprint import Part, Verdict, compare
 from tasks.domain.manifest import TableRecord
+from tasks.domain.names import safety_name
 from tasks.domain.outcomes import (
     Attempt,
     ReplicaOutcome,
@@ -69,13 +70,11 @@ def restore_outcome(
     restored: Restored,
     *,
     finished: datetime,
-    safety_copy: str | None = None,
 ) -> RestoreOutcome:
     """Judge the whole: completed when every table on every replica passed its comparison."""
     comparisons = comparisons_of(plan, restored)
     replicas = tuple(_replica_outcome(part, restored, comparisons) for part in plan.replicas)
     status = _status(replicas)
-    kept = safety_copy if restored.saved else None
     return RestoreOutcome(
         operation="restore",
         operation_id=attempt.operation_id,
@@ -86,12 +85,12 @@ def restore_outcome(
         finished=finished,
         replicas=replicas,
         notes=(*plan.notes, *(f"lost as accepted: {loss}" for loss in plan.lost)),
-        next_steps=_next_steps(attempt, status, kept),
+        next_steps=_next_steps(plan, attempt, status, sorted(restored.saved)),
         verdict=overall_verdict(tuple(compared.verdict for compared in comparisons)),
         comparisons=comparisons,
         plan=plan.lines,
         plan_digest=plan.digest,
-        safety_copy=kept,
+        safety_copy=safety_name(attempt.operation_id) if restored.saved else None,
     )
 
 
@@ -189,7 +188,9 @@ def _status(replicas: tuple[ReplicaOutcome, ...]) -> Status:
     return Status.PARTIALLY_FAILED if any_done else Status.FAILED
 
 
-def _next_steps(attempt: Attempt, status: Status, kept: str | None) -> tuple[str, ...]:
+def _next_steps(
+    plan: RestorePlan, attempt: Attempt, status: Status, saved: Sequence[str]
+) -> tuple[str, ...]:
     steps = []
     if status is not Status.COMPLETED:
         again = (
@@ -197,9 +198,16 @@ def _next_steps(attempt: Attempt, status: Status, kept: str | None) -> tuple[str
             "parameters: finished replicas are skipped and no row is attached twice."
         )
         steps = ["Mend what the message of each failed replica names.", again]
-    if kept:
+    if saved:
+        kept = safety_name(attempt.operation_id)
+        hours = plan.request.options.keep_safety_copy_hours
         steps.append(
-            f"What was replaced is kept on each server as the local backup {kept}; it pins disk "
-            "space, so delete it when nobody misses anything."
+            f"What was replaced is kept on {', '.join(saved)} as the local backup {kept}. To put "
+            f"it back: restore_cluster(installation={attempt.installation!r}, backup={kept!r}, "
+            "overwrite=True), with the same inventory; the bucket is not needed."
+        )
+        steps.append(
+            f"{kept} pins disk space. The first backup or restore that ends later than {hours} "
+            "hours from now deletes it."
         )
     return tuple(steps)

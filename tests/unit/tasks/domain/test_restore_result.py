@@ -53,9 +53,7 @@ def outcome_of(plan: RestorePlan | None = None, **fields: Any) -> RestoreOutcome
     found = plan or make_restore_plan()
     restored = make_restored(found, **fields)
     finished = NOW + timedelta(minutes=5)
-    return restore_outcome(
-        found, make_attempt(), restored, finished=finished, safety_copy="pre-restore-op-1"
-    )
+    return restore_outcome(found, make_attempt(), restored, finished=finished)
 
 
 def only_comparison(standing: Table | None, **fields: Any) -> TableComparison:
