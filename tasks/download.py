@@ -64,6 +64,15 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     frozen = await read_frozen(session.server, backup)
     if frozen is None:
         return
+    needed = {table.full_name for table in (*part.create, *part.late)}
+    surplus = sorted(name for name in frozen if name not in needed)
+    by_database = any(pattern.endswith(".*") for pattern in part.schema_patterns)
+    if surplus and by_database:  # these tables would be made anew too
+        message = (
+            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
+            f"holds tables that its manifest does not name: {', '.join(surplus)}"
+        )
+        raise BackupUnusable(message)
     missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
     missing += [
         t.full_name

@@ -30,7 +30,7 @@ from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.outcomes import TableComparison
 from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_need import Need
-from tasks.domain.restore_plan import ReplicaRestore, patterns_of
+from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
     demand_creatable,
     demand_not_attached,
@@ -120,7 +120,7 @@ async def create_shard_tables(session: ReplicaSession, part: ReplicaRestore, bac
     if not part.need.drops:
         return
     if part.create:
-        await _create(session, part.create, backup, step=Step.SCHEMA)
+        await _create(session, part.create, part.schema_patterns, backup, step=Step.SCHEMA)
     else:
         await session.note(Event.STEP, Step.SCHEMA)
 
@@ -159,7 +159,7 @@ async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, back
             with contextlib.suppress(ServerError, NotAllowed):
                 await reload_dictionary(session.server, record.as_table())
     if part.late:
-        await _create(session, part.late, backup, step=Step.LATE)
+        await _create(session, part.late, part.late_patterns, backup, step=Step.LATE)
     else:
         await session.note(Event.STEP, Step.LATE)
 
@@ -170,7 +170,12 @@ async def read_restored_tables(session: ReplicaSession) -> dict[str, Table]:
 
 
 async def _create(
-    session: ReplicaSession, tables: Sequence[TableRecord], backup: str, *, step: Step
+    session: ReplicaSession,
+    tables: Sequence[TableRecord],
+    patterns: tuple[str, ...],
+    backup: str,
+    *,
+    step: Step,
 ) -> None:
     """Let the sidecar create tables, see them there, and write down their identities.
 
@@ -182,7 +187,7 @@ async def _create(
     async def guard() -> None:
         demand_creatable(names, await session.journal(), await _standing(session))
 
-    command = commands.restore_schema(backup, session.sidecar.token(), tables=patterns_of(tables))
+    command = commands.restore_schema(backup, session.sidecar.token(), tables=patterns)
     await session.sidecar.perform(command, guard=guard)
     standing = await _standing(session)
     missing = [name for name in names if name not in standing]
@@ -199,7 +204,7 @@ async def _attached(
 ) -> dict[str, tuple[Part, ...]]:
     """Attach, and look at the parts again and again meanwhile: merges make parts vanish."""
     names = [table.full_name for table in part.fill]
-    command = commands.restore_data(backup, session.sidecar.token(), tables=patterns_of(part.fill))
+    command = commands.restore_data(backup, session.sidecar.token(), tables=part.data_patterns)
     attaching = asyncio.create_task(session.sidecar.perform(command))
     seen: dict[str, tuple[Part, ...]] = {}
     try:

@@ -23,7 +23,7 @@ from tasks.domain.manifest import ReplicaRecord, TableRecord
 from tasks.domain.names import safety_name
 from tasks.domain.requests import RestoreOptions
 from tasks.domain.restore_plan import ReplicaRestore
-from tasks.domain.tables import Table, sidecar_patterns
+from tasks.domain.tables import Table, table_patterns
 from tasks.domain.undo import Kept
 from tasks.fan_out import HEALING, all_or_raise, fan_out
 
@@ -103,7 +103,7 @@ async def _save(session: ReplicaSession, doomed: Sequence[Table], options: Resto
     command = commands.create(
         name,
         session.sidecar.token(),
-        tables=sidecar_patterns(doomed, whole_databases=False),
+        tables=table_patterns(doomed),
         flags=commands.CreateFlags(),
     )
     await session.sidecar.settle(command, done=lambda: session.holds(name, location="local"))

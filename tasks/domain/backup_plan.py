@@ -8,7 +8,7 @@ from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.names import is_companion, manifest_name
 from tasks.domain.replica_choice import begun_on, choose
 from tasks.domain.requests import BackupRequest
-from tasks.domain.tables import Table, TableClass, selected, sidecar_patterns
+from tasks.domain.tables import Table, TableClass, database_patterns, selected, table_patterns
 from tasks.domain.topology import Topology
 
 
@@ -99,13 +99,15 @@ def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
 
 def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
     tables = selected(seen.tables, request.tables)
-    sidecar_patterns(tables, whole_databases=False)  # so that a restore can name each of them
+    chosen = {table.full_name for table in tables}
+    others = [table for table in seen.tables if table.full_name not in chosen]
+    named = table_patterns(tables, apart_from=others)  # whole or not: a restore must name each
     return ReplicaPlan(
         shard=seen.shard,
         replica=seen.replica,
         reason=reason,
         tables=tables,
-        patterns=sidecar_patterns(tables, whole_databases=not request.tables),
+        patterns=named if request.tables else database_patterns(tables),
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.domain.errors import BackupUnusable
 from tasks.domain.fingerprint import Fingerprint
 from tasks.domain.requests import Scope, sentence_of
-from tasks.domain.tables import Table, TableClass, sidecar_patterns
+from tasks.domain.tables import Table, TableClass, database_patterns
 
 FORMAT = 1
 
@@ -82,8 +82,7 @@ class ReplicaRecord(_Stored):
     @property
     def patterns(self) -> tuple[str, ...]:
         """Patterns that name these tables, and no others of the copy, in a command."""
-        tables = [table.as_table() for table in self.tables]
-        return sidecar_patterns(tables, whole_databases=True)
+        return database_patterns(table.as_table() for table in self.tables)
 
     def gaps_in(self, parts: Mapping[str, int]) -> tuple[str, ...]:
         """Name the tables of which a copy holds too little; `parts`: table -> number of parts."""

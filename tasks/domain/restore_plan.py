@@ -10,7 +10,7 @@ from tasks.domain.replication import KeeperEntry
 from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_layout import Followed
 from tasks.domain.restore_need import Need
-from tasks.domain.tables import Table, TableClass, sidecar_patterns
+from tasks.domain.tables import Table, TableClass, table_patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,19 @@ class ReplicaRestore:
     def refilled(self) -> tuple[TableRecord, ...]:
         """List the tables that will hold the backup's rows, whoever attaches them."""
         return (*self.fill, *(followed.record for followed in self.follow))
+
+    @property
+    def schema_patterns(self) -> tuple[str, ...]:
+        return patterns_of(self.create, apart_from=self.late)
+
+    @property
+    def late_patterns(self) -> tuple[str, ...]:
+        return patterns_of(self.late, apart_from=self.create)
+
+    @property
+    def data_patterns(self) -> tuple[str, ...]:
+        followed = (followed.record for followed in self.follow)
+        return patterns_of(self.fill, apart_from=(*self.late, *followed))
 
     @property
     def replicates(self) -> bool:
@@ -140,6 +153,9 @@ class RestorePlan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def patterns_of(tables: Iterable[TableRecord]) -> tuple[str, ...]:
-    """Patterns that name these tables in a command."""
-    return sidecar_patterns((table.as_table() for table in tables), whole_databases=False)
+def patterns_of(
+    tables: Iterable[TableRecord], *, apart_from: Iterable[TableRecord] = ()
+) -> tuple[str, ...]:
+    """Patterns that name these tables in a command, and none of `apart_from`."""
+    chosen, others = ([table.as_table() for table in some] for some in (tables, apart_from))
+    return table_patterns(chosen, apart_from=others)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from tasks.domain.errors import InvalidRequest
 
@@ -26,6 +26,8 @@ _KEEPS_ROWS_ITSELF = frozenset(
 _INNER = re.compile(r"\.inner(_id)?\.")
 # what neither a shell splitter, a regular expression nor a glob reads as anything but itself
 _PLAIN = re.compile(r"[\w.-]+")
+# characters: a server takes 128 KiB in one parameter of a request
+_LONGEST_LIST = 60_000
 _PATTERN = re.compile(r"[\w*?-]+\.[\w.*?-]+")
 
 
@@ -133,9 +135,10 @@ def selected(tables: Sequence[Table], patterns: Sequence[str]) -> tuple[Table, .
     own = [table for table in tables if is_user_database(table.database)]
     if not patterns:
         return tuple(own)
-    named = [t for t in own if any(fnmatchcase(t.full_name, pattern) for pattern in patterns)]
-    inner = {inner_name for table in named for inner_name in inner_names(table)}
-    return tuple(t for t in own if t in named or t.full_name in inner)
+    meant = re.compile("|".join(translate(pattern) for pattern in patterns)).match
+    named = {table.full_name: table for table in own if meant(table.full_name)}
+    inner = {inner_name for table in named.values() for inner_name in inner_names(table)}
+    return tuple(t for t in own if t.full_name in named or t.full_name in inner)
 
 
 def inner_names(table: Table) -> tuple[str, ...]:
@@ -146,12 +149,34 @@ def inner_names(table: Table) -> tuple[str, ...]:
     return tuple(f"{table.database}.{name}" for name in names)
 
 
-def sidecar_patterns(tables: Iterable[Table], *, whole_databases: bool) -> tuple[str, ...]:
-    """Patterns for a command. InvalidRequest where a name cannot stand in one."""
-    if whole_databases:
-        names = sorted({table.database for table in tables})
-    else:
-        names = sorted({table.full_name for table in tables})
+def database_patterns(tables: Iterable[Table]) -> tuple[str, ...]:
+    """Patterns for a command that mean the whole databases of these tables."""
+    return tuple(f"{name}.*" for name in _speakable({table.database for table in tables}))
+
+
+def table_patterns(tables: Iterable[Table], *, apart_from: Iterable[Table] = ()) -> tuple[str, ...]:
+    """Patterns for a command that mean these tables.
+
+    Where their names are too many for one command, a database is named as a whole, unless one of
+    `apart_from` stands in it. InvalidRequest where a name cannot stand in one, or all cannot.
+    """
+    chosen = tuple(tables)
+    names = _speakable({table.full_name for table in chosen})
+    if len(",".join(names)) <= _LONGEST_LIST:
+        return names
+    mixed = {other.database for other in apart_from}
+    whole = database_patterns(table for table in chosen if table.database not in mixed)
+    single = _speakable({table.full_name for table in chosen if table.database in mixed})
+    if len(",".join((*whole, *single))) > _LONGEST_LIST:
+        message = (
+            f"{len(single)} names are too many for one command of a sidecar, and the databases "
+            f"{', '.join(sorted(mixed))} cannot be named as a whole: choose fewer tables"
+        )
+        raise InvalidRequest(message)
+    return (*whole, *single)
+
+
+def _speakable(names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if not _PLAIN.fullmatch(name):
             message = (
@@ -159,7 +184,7 @@ def sidecar_patterns(tables: Iterable[Table], *, whole_databases: bool) -> tuple
                 "and '.' can; rename it, or choose other tables"
             )
             raise InvalidRequest(message)
-    return tuple(f"{name}.*" for name in names) if whole_databases else tuple(names)
+    return tuple(sorted(names))
 
 
 def late_tables(tables: Sequence[Table]) -> tuple[Table, ...]:
@@ -168,20 +193,17 @@ def late_tables(tables: Sequence[Table]) -> tuple[Table, ...]:
     A view with an inner table cannot wait, since its rows need the inner table; what feeds it
     then cannot wait either.
     """
-    inner_owners = {name for table in tables for name in _owners_of_inner(table, tables)}
+    present = {table.full_name for table in tables}
+    inner_owners = {t.full_name for t in tables if not present.isdisjoint(inner_names(t))}
+    views = [table for table in tables if table.engine in _SELF_FILLING_VIEWS]
     late = [t for t in tables if t.starts_by_itself and t.full_name not in inner_owners]
     for source in tuple(late):
-        fed = [t for t in tables if t.engine in _SELF_FILLING_VIEWS and _reads(t, source)]
+        fed = [view for view in views if _reads(view, source)]
         if any(view.full_name in inner_owners for view in fed):
             late.remove(source)
             continue
         late.extend(view for view in fed if view not in late)
     return tuple(late)
-
-
-def _owners_of_inner(table: Table, tables: Sequence[Table]) -> tuple[str, ...]:
-    present = {other.full_name for other in tables}
-    return (table.full_name,) if present & set(inner_names(table)) else ()
 
 
 def _reads(view: Table, source: Table) -> bool:

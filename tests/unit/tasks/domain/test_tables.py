@@ -10,11 +10,12 @@ from tasks.domain.tables import (
     TableClass,
     checked_patterns,
     classify,
+    database_patterns,
     inner_names,
     is_user_database,
     scratch_database,
     selected,
-    sidecar_patterns,
+    table_patterns,
 )
 from tests.builders import inner_of, make_table, make_view
 from tests.unit.tasks.domain.hostile import UNSPEAKABLE
@@ -192,12 +193,12 @@ def test_a_plain_table_owns_no_inner_table() -> None:
 
 def test_whole_databases_are_named_once_each() -> None:
     tables = [make_table("a"), make_table("b"), make_table("c", database="crm")]
-    assert sidecar_patterns(tables, whole_databases=True) == ("crm.*", "shop.*")
+    assert database_patterns(tables) == ("crm.*", "shop.*")
 
 
 def test_chosen_tables_are_named_one_by_one() -> None:
     tables = [make_table("b"), make_table("a"), make_table("a")]
-    assert sidecar_patterns(tables, whole_databases=False) == ("shop.a", "shop.b")
+    assert table_patterns(tables) == ("shop.a", "shop.b")
 
 
 @pytest.mark.parametrize(
@@ -205,16 +206,26 @@ def test_chosen_tables_are_named_one_by_one() -> None:
 )
 def test_a_table_that_no_command_can_name_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be named"):
-        sidecar_patterns([make_table(name)], whole_databases=False)
+        table_patterns([make_table(name)])
 
 
 def test_a_table_with_an_odd_name_does_not_hinder_its_whole_database() -> None:
-    assert sidecar_patterns([make_table("my orders")], whole_databases=True) == ("shop.*",)
+    assert database_patterns([make_table("my orders")]) == ("shop.*",)
+
+
+def test_of_too_many_tables_the_database_is_named_where_it_holds_no_other_one() -> None:
+    many = [make_table(f"orders_{number:06}") for number in range(5000)]
+    other = make_table("a", database="crm")
+    assert table_patterns([*many, other]) == ("crm.*", "shop.*")
+    kept_out = make_table("b", database="crm")
+    assert table_patterns([*many, other], apart_from=[kept_out]) == ("shop.*", "crm.a")
+    with pytest.raises(InvalidRequest, match="5000 names are too many"):
+        table_patterns(many, apart_from=[make_table("late")])
 
 
 @given(st.sets(st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True), min_size=1, max_size=6))
 def test_a_named_table_matches_its_own_pattern_and_no_other_table(names: set[str]) -> None:
     tables = [make_table(name) for name in names]
     for table in tables:
-        patterns = sidecar_patterns([table], whole_databases=False)
+        patterns = table_patterns([table])
         assert selected(tables, patterns) == (table,)
