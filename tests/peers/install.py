@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tests.peers.table import BINARIES, Environment, Peer
 
-INSTALL_SECONDS = 900
+INSTALL_SECONDS = 1800
 
 
 def install_missing(peers: Iterable[Peer], environment: Environment) -> dict[str, str]:

@@ -9,6 +9,11 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BINARIES = CHECKOUT / ".peers" / "bin"
+_APISERVER = "k8s.io/kubernetes/cmd/kube-apiserver"
+_MODULE = str(CHECKOUT / "tests" / "peers" / "kubernetes")  # its go.sum pins every line of source
+# without symbols: the linker is half as long at work
+_FLAGS = ("-C", _MODULE, "-trimpath", "-ldflags=-s -w", "-o", f"{BINARIES}/")
+_BUILD_APISERVER = ("go", "build", *_FLAGS, _APISERVER)
 
 Environment = Mapping[str, str]
 
@@ -73,6 +78,17 @@ def _debian(package: str) -> tuple[str, ...]:
     return ("sh", "-c", f"apt-get update --quiet && {install}")
 
 
+def _kubernetes_asset(program: str) -> Callable[[Environment], Path | None]:
+    """Look first where other projects keep what their tests start."""
+
+    def find(environment: Environment) -> Path | None:
+        folder = environment.get("KUBEBUILDER_ASSETS")
+        kept = Path(folder or "/usr/local/kubebuilder/bin") / program
+        return kept if os.access(kept, os.X_OK) else binary(program, "")(environment)
+
+    return find
+
+
 def _package(module: str) -> Callable[[Environment], Path | None]:
     def find(_: Environment) -> Path | None:
         spec = importlib.util.find_spec(module)
@@ -115,6 +131,20 @@ PEERS = {
             find=_old_clickhouse,
             install=_debian("clickhouse-server"),
             hint="make peers, as root on Debian 12 (package clickhouse-server)",
+        ),
+        Peer(
+            name="etcd",
+            lane="kubernetes",
+            find=_kubernetes_asset("etcd"),
+            install=_debian("etcd-server"),
+            hint="make peers, as root on Debian 12 (package etcd-server), or KUBEBUILDER_ASSETS",
+        ),
+        Peer(
+            name="kube-apiserver",
+            lane="kubernetes",
+            find=_kubernetes_asset("kube-apiserver"),
+            install=_BUILD_APISERVER,
+            hint="make peers, which needs Go and ten minutes, or KUBEBUILDER_ASSETS",
         ),
         Peer(
             name="zookeeper",

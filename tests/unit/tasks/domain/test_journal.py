@@ -1,8 +1,18 @@
 """Journals: what ended, what was left open, what is ours, and who else is under way."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
-from tasks.domain.journal import Entry, Event, Journal, others_under_way
+from tasks.domain.journal import (
+    Entry,
+    Event,
+    Journal,
+    LockFacts,
+    is_surely_over,
+    others_under_way,
+)
 from tests.builders import (
     BACKUP,
     OPERATION,
@@ -107,3 +117,39 @@ def test_an_operation_is_not_in_its_own_way() -> None:
 
 def test_an_entry_without_payload_has_no_document() -> None:
     assert make_entry().document() is None
+
+
+TABLE, LEASE = "table:chi-demo-main-0-0", "lease:prod/chops-demo"
+
+
+def begun(door: str | None = TABLE, *, instance: str = "i") -> Entry:
+    facts = LockFacts(door=door or "", instance=instance, generation=1, lease_seconds=60)
+    document = {"name": BACKUP, "request": {}} | ({"lock": asdict(facts)} if door else {})
+    return make_entry(Event.STARTED, payload=json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("start", "elsewhere", "over"),
+    [
+        pytest.param(begun(TABLE), [], True, id="under-the-lock-that-we-hold"),
+        pytest.param(begun(LEASE), [], False, id="under-another-lock"),
+        pytest.param(begun(None), [], False, id="under-who-knows-which-lock"),
+        pytest.param(
+            begun(LEASE), [make_entry(Event.FINISHED, "i")], True, id="ended-on-another-replica"
+        ),
+        pytest.param(
+            begun(LEASE), [make_entry(Event.FINISHED, "h")], False, id="an-earlier-attempt-ended"
+        ),
+        pytest.param(
+            begun(LEASE),
+            [make_entry(Event.FINISHED, "i", operation_id="op-2")],
+            False,
+            id="another-operation-ended",
+        ),
+    ],
+)
+def test_another_operation_is_over_when_we_hold_its_lock_or_that_very_attempt_wrote_its_end(
+    start: Entry, elsewhere: list[Entry], *, over: bool
+) -> None:
+    journals = [make_journal(start), make_journal(*elsewhere)]
+    assert is_surely_over(start, journals, door=TABLE) is over

@@ -1,0 +1,1 @@
+"""The door to Kubernetes: the only place that imports its client."""
