@@ -55,8 +55,9 @@ async def prove_paths(
     async with tidied(remove_all):
         written = (write_probe(session, names[session.replica]) for session in members)
         all_or_raise(await fan_out(written, width=width))
-        shared = await fan_out((foreign_probes(s, names) for s in members), width=width)
-        findings = [finding for found in all_or_raise(shared) for finding in found]
+        looks = (listed_probes(s, names[s.replica]) for s in members)
+        listed = all_or_raise(await fan_out(looks, width=width))
+        findings = shared_paths(names, dict(zip(names, listed, strict=True)))
     if findings:
         message = (
             "remote paths are shared, so one backup would overwrite another: "
@@ -71,16 +72,23 @@ async def write_probe(session: ReplicaSession, name: str) -> None:
 
 
 @task(task_run_name="read-probe-{session.replica}", **HEALING)
-async def foreign_probes(session: ReplicaSession, names: Mapping[str, str]) -> list[str]:
-    """List whose probes this replica sees beside its own; its own must be there."""
-    listing = await read_listing(session.server)
-    if listing.remote(names[session.replica]) is None:
+async def listed_probes(session: ReplicaSession, own: str) -> frozenset[str]:
+    """Read the names of remote backups that this replica sees; its `own` probe must be there."""
+    names = {row.name for row in (await read_listing(session.server)).remote_rows}
+    if own not in names:
         message = f"{session.replica} does not list what it uploaded: its storage is away"
         raise StorageUnavailable(message)
+    return frozenset(names)
+
+
+def shared_paths(names: Mapping[str, str], listed: Mapping[str, frozenset[str]]) -> list[str]:
+    """Tell which replicas see another one's probe. `names`: replica -> the name of its probe."""
+    owners = {name: replica for replica, name in names.items()}
     return [
-        f"{session.replica} and {other} share one"
-        for other, name in names.items()
-        if other != session.replica and listing.remote(name) is not None
+        f"{replica} and {owners[name]} share one"
+        for replica, seen in listed.items()
+        for name in sorted(seen & owners.keys())
+        if owners[name] != replica
     ]
 
 

@@ -29,16 +29,21 @@ from tasks.domain.outcomes import (
 
 PROGRESS, REPLICAS, PLAN, TABLES = "progress", "replicas", "plan", "tables"
 SUMMARY, OUTCOME = "summary", "outcome"
-_LONGEST = 50  # rows of a table that a person reads; the outcome holds them all
+_LONGEST = 50  # rows of a table that a person reads
+_MOST = 1000  # of one kind that machines read; what the flow returns holds them all
 
 
 class Progress:
-    """One progress artifact per run: how many steps of how many, and which phase."""
+    """One progress artifact per run: how many steps of how many, and which phase.
+
+    It is written for each whole percent and each phase, however many steps there are.
+    """
 
     def __init__(self, artifact: UUID, steps: int) -> None:
         self._artifact = artifact
         self._steps = steps
         self._done = 0
+        self._told = (0, "")
 
     @classmethod
     async def of(cls, steps: int, *, what: str) -> "Progress":
@@ -49,6 +54,10 @@ class Progress:
         """Say that `steps` more steps ended, the last ones in `phase`."""
         self._done = min(self._done + steps, self._steps)
         percent = 100.0 * self._done / self._steps
+        told = (int(percent), phase)
+        if told == self._told:
+            return
+        self._told = told
         async with best_effort(f"progress {percent:.1f} %, {phase}"):
             await aupdate_progress_artifact(self._artifact, round(percent, 1), description=phase)
 
@@ -88,7 +97,7 @@ async def report_outcome(outcome: Outcome) -> None:
 
 
 async def _report_outcome(outcome: Outcome) -> None:
-    document = outcome.model_dump_json()
+    document = bounded(outcome).model_dump_json()
     await acreate_markdown_artifact(
         f"```json\n{document}\n```", key=OUTCOME, description="The outcome, for machines"
     )
@@ -100,6 +109,17 @@ async def _report_outcome(outcome: Outcome) -> None:
             _comparison_rows(outcome), key=TABLES, description="Each table against its fingerprint"
         )
     await acreate_markdown_artifact(summary_of(outcome), key=SUMMARY)
+
+
+def bounded(outcome: Outcome) -> Outcome:
+    """Keep what fits into an artifact: the worst of all that grows with the number of tables."""
+    kept: dict[str, Any] = {"notes": outcome.notes[:_MOST]}
+    if isinstance(outcome, BackupOutcome):
+        kept["uncovered"] = outcome.uncovered[:_MOST]
+    if isinstance(outcome, RestoreOutcome):
+        worst_first = sorted(outcome.comparisons, key=lambda table: table.verdict == "passed")
+        kept |= {"plan": outcome.plan[:_MOST], "comparisons": tuple(worst_first[:_MOST])}
+    return outcome.model_copy(update=kept)
 
 
 def summary_of(outcome: Outcome) -> str:

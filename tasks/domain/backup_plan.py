@@ -1,6 +1,7 @@
 """The plan of a backup: which replica of each shard stores which tables, and why that one."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.domain.errors import PreflightFailed
@@ -87,14 +88,12 @@ def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
         seen.replica: {row for row in seen.listing.remote_rows if not is_companion(row.name)}
         for seen in inspections
     }
-    return tuple(
-        replica
-        for replica, own in rows.items()
-        if any(
-            other != replica and (not own or not others or own & others)
-            for other, others in rows.items()
-        )
-    )
+    if len(rows) == 1:
+        return ()
+    if not all(rows.values()):
+        return tuple(rows)
+    listed = Counter(row for own in rows.values() for row in own)
+    return tuple(replica for replica, own in rows.items() if any(listed[row] > 1 for row in own))
 
 
 def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
@@ -154,14 +153,15 @@ def _uncovered(
 ) -> tuple[str, ...]:
     """Name the rows that this backup does not hold: of other replicas, and of unkept engines."""
     stored = {seen.shard: _stored_there(request, seen) for seen in chosen}
-    left_out = [seen for seen in observed.inspections if seen not in chosen]
+    picked = {seen.replica for seen in chosen}
+    left_out = [seen for seen in observed.inspections if seen.replica not in picked]
     elsewhere = [
         f"{table.full_name} on {seen.replica}: {table.rows} rows"
         for seen in left_out
-        for table in selected(seen.tables, request.tables)
+        for table, place in _placed(request, seen)
         if table.engine.endswith("MergeTree")
         and table.rows
-        and _place_of(table, seen) not in stored.get(seen.shard, ())
+        and place not in stored.get(seen.shard, ())
     ]
     unkept = [
         f"{table.full_name} on {seen.replica}: {table.rows} rows of a {table.engine} table, which "
@@ -175,13 +175,12 @@ def _uncovered(
 
 def _stored_there(request: BackupRequest, seen: Inspection) -> set[str]:
     """Tell by where they live which replicated tables a chosen replica stores for its shard."""
-    tables = selected(seen.tables, request.tables)
-    return {place for table in tables if (place := _place_of(table, seen))}
+    return {place for _, place in _placed(request, seen) if place}
 
 
-def _place_of(table: Table, seen: Inspection) -> str:
+def _placed(request: BackupRequest, seen: Inspection) -> Iterator[tuple[Table, str]]:
     """Tell what makes a table the same as a sibling's; empty for one whose rows are its own."""
-    if table.table_class is not TableClass.REPLICATED:
-        return ""
-    paths = (state.path for state in seen.replication if state.table == table.full_name)
-    return next(paths, table.full_name)
+    paths = {state.table: state.path for state in seen.replication}
+    for table in selected(seen.tables, request.tables):
+        shared = table.table_class is TableClass.REPLICATED
+        yield table, paths.get(table.full_name, table.full_name) if shared else ""

@@ -40,7 +40,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     concurrency: int = Field(
-        default=32, ge=1, le=1000, description="How many replicas are worked on at once."
+        default=1000, ge=1, le=10_000, description="How many replicas are worked on at once."
     )
     action_timeout_seconds: Seconds = Field(
         default=24 * 3600, description="How long one sidecar command may take."

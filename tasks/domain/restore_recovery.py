@@ -25,20 +25,23 @@ def tables_to_drop(
     planned = {} if journal.did(Step.DROP) else {t.full_name: t for t in part.drop}
     doomed = [standing[name] for name in sorted(names | set(planned)) if name in standing]
     refilled = {record.full_name for record in part.refilled} if overwrite else set()
+    made, unfinished = journal.identities(), _left_a_create_open(journal)
     for table in doomed:
-        _demand_ours_or_unchanged(table, planned.get(table.full_name), journal, refilled=refilled)
+        ours = made.get(table.full_name) == table.identity or (unfinished and _is_empty(table))
+        if not ours:
+            _demand_unchanged(table, planned.get(table.full_name), refilled=refilled)
     return tuple(sorted(doomed, key=lambda table: (table.holds_rows, table.full_name)))
 
 
 def demand_creatable(names: Iterable[str], journal: Journal, standing: Mapping[str, Table]) -> None:
     """Raise TargetChanged when creating would drop a table that is not our own: a sidecar does."""
-    made = journal.identities()
+    made, unfinished = journal.identities(), _left_a_create_open(journal)
     foreign = [
         name
         for name in names
         if name in standing
         and standing[name].identity != made.get(name)
-        and not _left_by_unfinished_create(standing[name], journal)
+        and not (unfinished and _is_empty(standing[name]))
     ]
     if foreign:
         message = f"somebody else made {', '.join(foreign)} during the restore"
@@ -96,13 +99,8 @@ def demand_only_backup_rows(
         raise TargetChanged(message)
 
 
-def _demand_ours_or_unchanged(
-    table: Table, planned: Table | None, journal: Journal, *, refilled: set[str]
-) -> None:
+def _demand_unchanged(table: Table, planned: Table | None, *, refilled: set[str]) -> None:
     name = table.full_name
-    ours = journal.identities().get(name) == table.identity
-    if ours or _left_by_unfinished_create(table, journal):
-        return
     if planned is None or planned.identity != table.identity:
         message = f"{name} was made by somebody else during the restore"
         raise TargetChanged(message)
@@ -112,7 +110,10 @@ def _demand_ours_or_unchanged(
         raise TargetChanged(message)
 
 
-def _left_by_unfinished_create(table: Table, journal: Journal) -> bool:
+def _left_a_create_open(journal: Journal) -> bool:
     """Tell whether a create of ours ended before it could be written down: empty, and no other."""
-    unfinished = journal.left_open(Step.SCHEMA) or journal.left_open(Step.LATE)
-    return unfinished and not (table.holds_rows and table.rows != 0)
+    return journal.left_open(Step.SCHEMA) or journal.left_open(Step.LATE)
+
+
+def _is_empty(table: Table) -> bool:
+    return not (table.holds_rows and table.rows != 0)

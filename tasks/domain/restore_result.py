@@ -1,5 +1,6 @@
 """From what each phase of a restore brought to its comparison and its outcome."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,7 +74,12 @@ def restore_outcome(
 ) -> RestoreOutcome:
     """Judge the whole: completed when every table on every replica passed its comparison."""
     comparisons = comparisons_of(plan, restored)
-    replicas = tuple(_replica_outcome(part, restored, comparisons) for part in plan.replicas)
+    of_replica: dict[str, list[TableComparison]] = defaultdict(list)
+    for compared in comparisons:
+        of_replica[compared.replica].append(compared)
+    replicas = tuple(
+        _replica_outcome(part, restored, of_replica[part.replica]) for part in plan.replicas
+    )
     status = _status(replicas)
     return RestoreOutcome(
         operation="restore",
@@ -163,9 +169,8 @@ def _comparison(
 
 
 def _replica_outcome(
-    part: ReplicaRestore, restored: Restored, comparisons: tuple[TableComparison, ...]
+    part: ReplicaRestore, restored: Restored, own: Sequence[TableComparison]
 ) -> ReplicaOutcome:
-    own = [compared for compared in comparisons if compared.replica == part.replica]
     error = restored.errors.get(part.replica)
     wrong = [f"{c.table}: {c.message}" for c in own if c.verdict is not Verdict.PASSED]
     phase = restored.phases.get(part.replica, _PHASES[0])

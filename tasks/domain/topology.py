@@ -1,5 +1,6 @@
 """The cluster as an operation sees it: shards, replicas, and where each server answers."""
 
+from collections import Counter
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -48,7 +49,7 @@ class Topology(BaseModel):
 
 
 def _unique(what: str, values: list[str]) -> None:
-    for value in values:
-        if values.count(value) > 1:
+    for value, count in Counter(values).items():
+        if count > 1:
             message = f"{what} {value} stands twice"
             raise ValueError(message)

@@ -1,15 +1,18 @@
 """Reports: what a person reads without logs, the worst first, and nothing that breaks the page."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import reports
 from tasks.domain.fingerprint import Verdict
 from tasks.domain.outcomes import BackupOutcome, Outcome, RestoreOutcome, Status, TableComparison
-from tasks.reports import human_size, summary_of
+from tasks.reports import Progress, bounded, human_size, summary_of
 from tests.builders import (
     BACKUP,
     NOW,
@@ -158,3 +161,33 @@ def test_an_outcome_for_machines_is_one_line_that_no_fence_can_close(
 def test_a_restore_outcome_is_read_back() -> None:
     outcome = make_restore_outcome(comparisons=(make_comparison(),), verdict=Verdict.PASSED)
     assert RestoreOutcome.model_validate_json(outcome.model_dump_json()) == outcome
+
+
+def test_an_outcome_for_machines_keeps_the_worst_of_many_tables() -> None:
+    passed = tuple(make_comparison(table=f"shop.t{number}") for number in range(20_000))
+    failed = make_comparison(table="shop.last", verdict=Verdict.FAILED)
+    lines = tuple(f"create shop.t{number}" for number in range(20_000))
+    whole = make_restore_outcome(comparisons=(*passed, failed), plan=lines)
+    kept = bounded(whole)
+    assert isinstance(kept, RestoreOutcome)
+    assert kept.comparisons[0] == failed
+    assert len(kept.model_dump_json()) < 500_000
+    assert kept.plan_digest == whole.plan_digest
+    assert bounded(kept) == kept
+
+
+async def test_progress_is_written_once_for_each_percent_and_phase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[tuple[float, str]] = []
+
+    async def update(_: object, percent: float, *, description: str) -> None:
+        written.append((percent, description))
+
+    monkeypatch.setattr(reports, "aupdate_progress_artifact", update)
+    progress = Progress(uuid4(), 7000)
+    for phase in ("create", "upload"):
+        for _ in range(3500):
+            await progress.advance(phase)
+    assert written[-1] == (100.0, "upload")
+    assert Counter(phase for _, phase in written) == {"create": 51, "upload": 51}
