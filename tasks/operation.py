@@ -188,13 +188,13 @@ async def operation_under_way(
             operation = Operation(cluster, attempt, options, lock)
             try:
                 yield operation
+                await operation.end()
             except _CANCELLED:
                 await _uninterrupted(operation.clear_away(), seconds=_CANCELLING_SECONDS)
                 raise
             except BaseException:
                 await operation.end()
                 raise
-            await operation.end()
             await lock.check()  # whoever lost it has no outcome: another one may undo it already
 
 
