@@ -18,6 +18,7 @@ from tasks.clickhouse.journal import prepare_journal, read_journal
 from tasks.clickhouse.lock import TableDoor
 from tasks.clickhouse.session import ReplicaSession
 from tasks.discovery import inspect_cluster
+from tasks.domain.abort_result import Abandoned, ways_out
 from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
@@ -30,7 +31,6 @@ from tasks.domain.journal import (
 )
 from tasks.domain.lock import Claim
 from tasks.domain.outcomes import Attempt
-from tasks.domain.recovery import Abandoned, ways_out
 from tasks.domain.requests import Options
 from tasks.domain.topology import Topology
 from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out

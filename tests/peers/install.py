@@ -31,7 +31,7 @@ def _run_install(peer: Peer, environment: Environment) -> str:
     BINARIES.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         peer.install,
-        env={**os.environ, "GOBIN": str(BINARIES)},
+        env={**os.environ, "GOBIN": str(BINARIES), "CGO_ENABLED": "0"},
         capture_output=True,
         text=True,
         timeout=INSTALL_SECONDS,
