@@ -13,16 +13,16 @@ from tasks.clickhouse import commands
 from tasks.clickhouse.actions import Lease, Sidecar, Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.commands import Verb
-from tasks.clickhouse.journal import JournalWriter, read_journal
+from tasks.clickhouse.journal import JournalWriter, read_journal, read_payload
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import write_companion
 from tasks.clickhouse.versions import read_sidecar_version
+from tasks.domain.abort_result import Abandoned
 from tasks.domain.actions import Action, ActionStatus, at_work_for, stops_what_it_kills
 from tasks.domain.errors import BackupError, FateUnknown
 from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.names import aborted_id, manifest_name
 from tasks.domain.recovery import (
-    Abandoned,
     Interrupted,
     Remains,
     Remedy,
@@ -121,9 +121,7 @@ class _Abandonment:
 
     async def _begun(self, operation_id: str) -> tuple[_Begun, dict[str, str]]:
         """Find out what the operation was, and who does not answer."""
-        reading = (
-            read_journal(site.server, operation_id=operation_id, bulky=True) for site in self._sites
-        )
+        reading = (read_journal(site.server, operation_id=operation_id) for site in self._sites)
         found = await fan_out(reading, width=self._width)
         looks = {site.server.name: look for site, look in zip(self._sites, found, strict=True)}
         journals = {
@@ -142,6 +140,9 @@ class _Abandonment:
                 )
                 return begun, silent
         return _Begun(operation_id=operation_id, journals=journals), silent
+
+    def _server(self, replica: str) -> Server:
+        return next(site.server for site in self._sites if site.server.name == replica)
 
     def _sidecar(self, server: Server, operation_id: str) -> Sidecar:
         return Sidecar(
@@ -191,28 +192,37 @@ class _Abandonment:
         return at_work_for(history, operation_id=begun.operation_id, names=begun.names)
 
     async def _apply(self, remedy: Remedy, seen: Interrupted, begun: _Begun) -> None:
-        site = next(site for site in self._sites if site.server.name == remedy.replica)
-        server, journal = site.server, begun.journals[remedy.replica]
-        sidecar = self._sidecar(server, begun.operation_id)
+        server, journal = self._server(remedy.replica), begun.journals[remedy.replica]
         writer = JournalWriter(server, operation_id=begun.operation_id, operation=begun.operation)
+        sidecar = self._sidecar(server, begun.operation_id)
         if remedy.way is Way.UNDO and remedy.delete:
             await self._lease.check()
             await writer.append(Event.INTENT, Step.UNDO)
         for location, name in remedy.delete:
             await sidecar.delete(commands.delete(location, name))
         if remedy.manifest is not None:
-            await write_companion(sidecar, manifest_name(seen.name), remedy.manifest)
+            text = await self._text(remedy.manifest, seen)
+            await write_companion(sidecar, manifest_name(seen.name), text)
             await writer.append(Event.STEP, Step.MANIFEST)
-        if not (remedy.closes and journal.entries):
-            return
-        await drop_scratch(server)
+        if remedy.closes and journal.entries:
+            await drop_scratch(server)
+            await self._close(remedy.way, journal, writer)
+
+    async def _text(self, author: str, seen: Interrupted) -> str:
+        return await read_payload(
+            self._server(author),
+            operation_id=seen.operation_id,
+            event=Event.MANIFEST,
+            subject=seen.name,
+        )
+
+    async def _close(self, way: Way, journal: Journal, writer: JournalWriter) -> None:
         await self._lease.check()
-        if remedy.way is Way.UNDO and journal.last(Event.INTENT) is not None:
+        if way is Way.UNDO and journal.last(Event.INTENT) is not None:
             await writer.append(Event.UNDONE)
         for started in journal.unfinished():
             facts = started.lock()
-            attempt = facts.instance if facts else ""
-            await writer.append(Event.FINISHED, attempt, payload=remedy.way.value)
+            await writer.append(Event.FINISHED, facts.instance if facts else "", way.value)
 
 
 async def _killed_in_name(server: Server, begun: _Begun) -> str:

@@ -1,14 +1,51 @@
-"""The outcome of an abort: what became of the operation on each replica, and what is left to do."""
+"""What became of an operation that was given up: per replica, in words, and what is left to do."""
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.domain.names import safety_name
 from tasks.domain.outcomes import AbortOutcome, Attempt, ReplicaOutcome, Status
-from tasks.domain.recovery import Abandoned, ways_out
+from tasks.domain.recovery import RESTORED, Interrupted, Remedy, Way
 
 _UNKNOWN = (
     "No journal that could be read knows this operation: is the id right? If it held the lock, it "
     "holds it no more."
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """What became of an operation that was given up. `troubles`: replica -> what went wrong."""
+
+    seen: Interrupted
+    remedies: tuple[Remedy, ...]
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stuck_on(self) -> dict[str, str]:
+        """Tell which replicas answered and could not be closed, and why."""
+        return {r.replica: r.why for r in self.remedies if not r.closes} | dict(self.troubles)
+
+    @property
+    def open_on(self) -> dict[str, str]:
+        """Tell where the operation is still open, and why; empty when it is over."""
+        return {**self.seen.silent, **self.stuck_on}
+
+    @property
+    def over(self) -> bool:
+        return not self.open_on
+
+    @property
+    def sentence(self) -> str:
+        """Say what became of it where."""
+        left, seen = self.open_on, self.seen
+        counted = Counter(r.way.value for r in self.remedies if r.replica not in left)
+        told = [f"{way} on {number} replicas" for way, number in counted.items()]
+        told += [f"left open on {replica}: {why}" for replica, why in left.items()]
+        what = f"{seen.operation or 'unknown'} operation {seen.operation_id}"
+        return f"{what} was given up: {'; '.join(told)}"
 
 
 def abort_outcome(abandoned: Abandoned, attempt: Attempt, *, finished: datetime) -> AbortOutcome:
@@ -52,3 +89,21 @@ def _replicas(abandoned: Abandoned) -> tuple[ReplicaOutcome, ...]:
         for replica, why in abandoned.seen.silent.items()
     ]
     return (*answered, *silent)
+
+
+def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
+    """Say what a person does next; empty where nothing is left to do."""
+    told, seen = [], abandoned.seen
+    kept = {remedy.why for remedy in abandoned.remedies if remedy.way is Way.KEEP}
+    if kept - {RESTORED}:
+        told.append(
+            f"Tables are half restored. Run restore_cluster again with operation_id="
+            f"{seen.operation_id!r} and the same parameters to finish it, or put back what was "
+            f"there before from the safety copies {safety_name(seen.operation_id)}."
+        )
+    if not abandoned.over:
+        told.append(
+            "Mend what is named, then abort it again; or finish it: run it again with "
+            f"operation_id={seen.operation_id!r} and the same parameters."
+        )
+    return tuple(told)

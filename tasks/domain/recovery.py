@@ -6,7 +6,6 @@ is undone before its first drop; after it, tables are left as they are. What can
 destroys nothing.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,12 +27,13 @@ class Way(StrEnum):
     LEAVE = "left open"
 
 
+RESTORED = "restored"
 _STATES = {
     Need.REPLACE: "tables are dropped, and created in part or not at all",
     Need.REMAKE: "rows are attached in part or all: nobody can tell",
     Need.ATTACH: "tables are created and empty",
     Need.FINISH: "rows are back; what starts by itself is not created yet",
-    Need.NOTHING: "restored",
+    Need.NOTHING: RESTORED,
 }
 
 
@@ -89,7 +89,10 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """What is to be done on one replica. `manifest`: the text of the copy that is missing there."""
+    """What is to be done on one replica.
+
+    `manifest`: its copy is missing; the replica that is named has the text in its journal.
+    """
 
     replica: str
     way: Way
@@ -100,39 +103,6 @@ class Remedy:
     @property
     def closes(self) -> bool:
         return self.way is not Way.LEAVE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abandoned:
-    """What became of an operation that was given up. `troubles`: replica -> what went wrong."""
-
-    seen: Interrupted
-    remedies: tuple[Remedy, ...]
-    troubles: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def stuck_on(self) -> dict[str, str]:
-        """Tell which replicas answered and could not be closed, and why."""
-        return {r.replica: r.why for r in self.remedies if not r.closes} | dict(self.troubles)
-
-    @property
-    def open_on(self) -> dict[str, str]:
-        """Tell where the operation is still open, and why; empty when it is over."""
-        return {**self.seen.silent, **self.stuck_on}
-
-    @property
-    def over(self) -> bool:
-        return not self.open_on
-
-    @property
-    def sentence(self) -> str:
-        """Say what became of it where."""
-        left, seen = self.open_on, self.seen
-        counted = Counter(r.way.value for r in self.remedies if r.replica not in left)
-        told = [f"{way} on {number} replicas" for way, number in counted.items()]
-        told += [f"left open on {replica}: {why}" for replica, why in left.items()]
-        what = f"{seen.operation or 'unknown'} operation {seen.operation_id}"
-        return f"{what} was given up: {'; '.join(told)}"
 
 
 def recover(seen: Interrupted) -> tuple[Remedy, ...]:
@@ -153,21 +123,21 @@ def names_of(operation: str, operation_id: str, name: str) -> frozenset[str]:
     return frozenset(own | {safety_name(operation_id)} if operation == "restore" else own)
 
 
-def text_of(seen: Interrupted) -> str | None:
-    """Find the newest manifest in a journal: it is in all of them before a copy is written."""
-    noted = [remains.journal.last(Event.MANIFEST, seen.name) for remains in seen.remains]
-    found = [entry for entry in noted if entry is not None]
-    return max(found, key=lambda entry: entry.at).payload if found else None
+def author_of(seen: Interrupted) -> str | None:
+    """Find whose journal has the newest manifest: all have one before a copy is written."""
+    noted = {r.replica: r.journal.last(Event.MANIFEST, seen.name) for r in seen.remains}
+    found = {replica: entry.at for replica, entry in noted.items() if entry is not None}
+    return max(found, key=lambda replica: found[replica], default=None)
 
 
 def is_committed(seen: Interrupted) -> tuple[bool | None, str]:
     """Tell whether a backup counts as whole, and why; None: nobody can tell."""
     if any(remains.is_undone for remains in seen.remains):
         return False, "it is being undone"
-    text, listed = text_of(seen), _manifests(seen)
-    if listed and text is not None:
+    author, listed = author_of(seen), _manifests(seen)
+    if listed and author is not None:
         return True, f"{listed[0]} lists its manifest"
-    if text is None and any(remains.meant_to(Step.CREATE) for remains in seen.remains):
+    if author is None and any(remains.meant_to(Step.CREATE) for remains in seen.remains):
         return False, "its manifest was not written: that stands in every journal before"
     doubts = _doubts(seen, listed)
     return (None, doubts[0]) if doubts else (False, "no shard lists its manifest")
@@ -213,7 +183,7 @@ def _nothing_to_undo(remains: Remains) -> Remedy:
 
 def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
     committed, why = is_committed(seen)
-    text, manifest = text_of(seen), manifest_name(seen.name)
+    author, manifest = author_of(seen), manifest_name(seen.name)
 
     def decide(remains: Remains) -> Remedy:
         here = _passing(remains, seen.name)
@@ -230,7 +200,7 @@ def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
             way=Way.ROLL_FORWARD,
             why=why,
             delete=here,
-            manifest=text if lacks else None,
+            manifest=author if lacks else None,
         )
 
     return decide
@@ -292,21 +262,3 @@ def state_of_restore(journal: Journal) -> str:
     if need is Need.REPLACE and journal.left_open(Step.DROP):
         return "tables are dropped in part"
     return _STATES[need]
-
-
-def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
-    """Say what a person does next; empty where nothing is left to do."""
-    told, seen = [], abandoned.seen
-    kept = {remedy.why for remedy in abandoned.remedies if remedy.way is Way.KEEP}
-    if kept - {_STATES[Need.NOTHING]}:
-        told.append(
-            f"Tables are half restored. Run restore_cluster again with operation_id="
-            f"{seen.operation_id!r} and the same parameters to finish it, or put back what was "
-            f"there before from the safety copies {safety_name(seen.operation_id)}."
-        )
-    if not abandoned.over:
-        told.append(
-            "Mend what is named, then abort it again; or finish it: run it again with "
-            f"operation_id={seen.operation_id!r} and the same parameters."
-        )
-    return tuple(told)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tasks.domain.abort_result import abort_outcome
+from tasks.domain.abort_result import Abandoned, abort_outcome
 from tasks.domain.names import abort_id, aborted_id
 from tasks.domain.outcomes import Status
-from tasks.domain.recovery import Abandoned, Interrupted, Remains, Remedy, Way
+from tasks.domain.recovery import Interrupted, Remains, Remedy, Way
 from tasks.reports import summary_of
 from tests.builders import BACKUP, NOW, OPERATION, make_attempt, make_journal, replica_name
 

@@ -1,21 +1,21 @@
 """The one recovery rule: a listed manifest keeps everything, anything else goes, doubt keeps it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
+from tasks.domain.abort_result import Abandoned, ways_out
 from tasks.domain.journal import Entry, Event, Journal, Step
 from tasks.domain.recovery import (
-    Abandoned,
     Interrupted,
     Remains,
     Remedy,
     Way,
     recover,
     state_of_restore,
-    ways_out,
 )
 from tests.builders import (
     BACKUP,
@@ -30,7 +30,6 @@ from tests.builders import (
 MANIFEST = f"{BACKUP}.manifest"
 SAFETY = f"pre-restore-{OPERATION}"
 BROKEN = "broken (can't stat metadata.json)"
-TEXT = "the manifest"
 OTHER = ("remote", "older")
 State = dict[str, Any]
 
@@ -40,7 +39,7 @@ def entries(words: Iterable[str]) -> list[Entry]:
     found = []
     for word in words:
         if word == "manifest!":
-            found.append(make_entry(Event.MANIFEST, BACKUP, payload=TEXT))
+            found.append(make_entry(Event.MANIFEST, BACKUP))
         elif word in {"undone", "started", "finished"}:
             found.append(make_entry(Event(word)))
         elif word.endswith("?"):
@@ -127,7 +126,8 @@ def test_one_listed_manifest_rolls_every_shard_forward_and_deletes_nothing_remot
     assert {remedy.way for remedy in remedies} == {Way.ROLL_FORWARD}
     assert [copy for remedy in remedies for copy in remedy.delete if copy[0] == "remote"] == []
     lacks = other not in {"committed", "bystander"}
-    assert [remedy.manifest for remedy in remedies] == [TEXT if lacks else None, None]
+    author = replica_name(0 if "manifest!" in STATES[other]["journal"] else 1)
+    assert [remedy.manifest for remedy in remedies] == [author if lacks else None, None]
 
 
 @pytest.mark.parametrize("silent", ["", "chi-demo-main-9-0"], ids=["all-answer", "one-is-silent"])
@@ -179,6 +179,14 @@ def test_under_a_manifest_that_is_not_ours_nothing_remote_is_ours_any_more() -> 
         assert (remedy.way, remedy.delete) == (Way.UNDO, ())
     alone = remains(0, journal="started", lists=COMMITTED["lists"])
     assert ways(interrupted(alone)) == [Way.LEAVE]
+
+
+def test_the_newest_manifest_is_the_one_that_is_written() -> None:
+    """A replica that was away may know that of an attempt which was undone."""
+    rows = [*entries(["started", "create?", "upload?"]), make_entry(Event.MANIFEST, BACKUP, at=1)]
+    away = replace(remains(0, **UPLOADED), journal=make_journal(*rows))
+    missing, _ = recover(interrupted(away, remains(1, **COMMITTED)))
+    assert missing.manifest == replica_name(1)
 
 
 def test_an_attempt_after_an_undo_counts_anew() -> None:
