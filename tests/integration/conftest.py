@@ -14,6 +14,9 @@ from tests.peers.require import require_peer
 from tests.prefect_servers import served_prefect
 from tests.replicated.cluster import ReplicatedCluster
 
+PATH_OF_SHARD = "backup/shard-{shard}"
+PATH_OF_REPLICA = "backup/shard-{shard}/{replica}"
+
 
 @pytest.fixture(scope="session")
 def cluster_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterFactory]:
@@ -67,31 +70,54 @@ def replicated_factory(
 
 
 @pytest.fixture(scope="session")
-def replicated_bench(replicated_factory: ClusterFactory) -> Bench:
-    """Two shards of two replicas; both replicas of a shard share a remote path."""
-    bench = Bench(replicated_factory(shards=2, replicas=2))
-    bench.tell_shards_apart()
-    return bench
+def replicated_benches(
+    replicated_factory: ClusterFactory,
+) -> Callable[[SidecarKind, int, str], Bench]:
+    """Clusters of two replicas per shard, one of each kind, started when first asked for."""
+
+    @cache
+    def started(sidecar: SidecarKind, shards: int, remote_path: str) -> Bench:
+        bench = Bench(
+            replicated_factory(shards=shards, replicas=2, sidecar=sidecar, remote_path=remote_path)
+        )
+        bench.tell_shards_apart()
+        return bench
+
+    return started
 
 
-@pytest.fixture(scope="session")
-def replicated_bench_of_own_paths(replicated_factory: ClusterFactory) -> Bench:
-    """One shard of two replicas, each with a remote path of its own."""
-    return Bench(
-        replicated_factory(shards=1, replicas=2, remote_path="backup/shard-{shard}/{replica}")
-    )
+@pytest.fixture(
+    params=[
+        pytest.param(SidecarKind.DOUBLE, id="double"),
+        pytest.param(SidecarKind.REAL, id="real", marks=pytest.mark.real_sidecar),
+    ]
+)
+def each_sidecar(request: pytest.FixtureRequest) -> SidecarKind:
+    kind: SidecarKind = request.param
+    if kind is SidecarKind.REAL:
+        require_peer("clickhouse-backup")
+        require_peer("versitygw")
+    return kind
+
+
+@pytest.fixture
+def replicas(
+    each_sidecar: SidecarKind,
+    replicated_benches: Callable[[SidecarKind, int, str], Bench],
+    prefect_server: PrefectServer,
+) -> Iterator[Bench]:
+    """Two shards of two replicas that share a remote path, once beside each kind of sidecar."""
+    yield from replicated_benches(each_sidecar, 2, PATH_OF_SHARD).cleaned()
 
 
 @pytest.fixture
 def own_paths(
-    replicated_bench_of_own_paths: Bench, prefect_server: PrefectServer
+    each_sidecar: SidecarKind,
+    replicated_benches: Callable[[SidecarKind, int, str], Bench],
+    prefect_server: PrefectServer,
 ) -> Iterator[Bench]:
-    yield from replicated_bench_of_own_paths.cleaned()
-
-
-@pytest.fixture
-def replicated(replicated_bench: Bench, prefect_server: PrefectServer) -> Iterator[Bench]:
-    yield from replicated_bench.cleaned()
+    """One shard of two replicas with a remote path each, once beside each kind of sidecar."""
+    yield from replicated_benches(each_sidecar, 1, PATH_OF_REPLICA).cleaned()
 
 
 @pytest.fixture

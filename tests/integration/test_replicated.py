@@ -16,10 +16,10 @@ from tests.integration.replicated_shop import (
 pytestmark = [pytest.mark.replicated, pytest.mark.prefect]
 
 
-async def test_rows_of_one_replica_per_shard_come_back_on_all_of_them(replicated: Bench) -> None:
-    open_shop(replicated)
-    before = contents(replicated)
-    made = await replicated.backup("one-of-each")
+async def test_rows_of_one_replica_per_shard_come_back_on_all_of_them(replicas: Bench) -> None:
+    open_shop(replicas)
+    before = contents(replicas)
+    made = await replicas.backup("one-of-each")
     assert [chosen.replica for chosen in made.replicas] == [
         "chi-demo-main-0-0",
         "chi-demo-main-1-0",
@@ -30,58 +30,58 @@ async def test_rows_of_one_replica_per_shard_come_back_on_all_of_them(replicated
         "shop.seen on chi-demo-main-1-1: 13 rows",
     )
 
-    replicated.drop("shop")
-    done = await replicated.restore("one-of-each")
+    replicas.drop("shop")
+    done = await replicas.restore("one-of-each")
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
-    assert contents(replicated) == before
+    assert contents(replicas) == before
     assert before[0] == before[1] != before[2] == before[3]
-    assert counts(replicated, "shop.seen") == [10, 0, 12, 0]
-    assert counts(replicated, "shop.all_orders") == [600] * 4
-    assert replicated.everywhere("SELECT sum(orders) FROM shop.days") == [["300"]] * 4
+    assert counts(replicas, "shop.seen") == [10, 0, 12, 0]
+    assert counts(replicas, "shop.all_orders") == [600] * 4
+    assert replicas.everywhere("SELECT sum(orders) FROM shop.days") == [["300"]] * 4
 
 
-async def test_overwriting_beside_living_siblings_doubles_no_row(replicated: Bench) -> None:
-    open_shop(replicated)
-    before = contents(replicated)
-    await replicated.backup("overwritten")
-    replicated.add_orders(1, first=5000)
-    catch_up(replicated)
-    with replicated.refusal(
+async def test_overwriting_beside_living_siblings_doubles_no_row(replicas: Bench) -> None:
+    open_shop(replicas)
+    before = contents(replicas)
+    await replicas.backup("overwritten")
+    replicas.add_orders(1, first=5000)
+    catch_up(replicas)
+    with replicas.refusal(
         TargetNotEmpty, "shop.seen on chi-demo-main-0-1", "accept_loss", after_asking=True
     ):
-        await replicated.restore("overwritten", overwrite=True)
+        await replicas.restore("overwritten", overwrite=True)
 
-    done = await replicated.restore("overwritten", overwrite=True, accept_loss=LOSSES)
+    done = await replicas.restore("overwritten", overwrite=True, accept_loss=LOSSES)
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
-    assert contents(replicated) == before
-    assert counts(replicated, "shop.seen") == [10, 0, 12, 0]
+    assert contents(replicas) == before
+    assert counts(replicas, "shop.seen") == [10, 0, 12, 0]
 
 
 async def test_a_sidecar_alone_doubles_the_rows_of_a_replica_whose_sibling_lives(
-    replicated: Bench,
+    replicas: Bench,
 ) -> None:
     """The danger that a restore of the whole cluster is there to avoid."""
-    open_shop(replicated)
+    open_shop(replicas)
     for command in ("create --tables=shop.*", "upload", "delete local", "download"):
-        replicated.tell(0, f"{command} alone")
-    replicated.tell(0, "restore --schema alone")
-    catch_up(replicated)
-    assert counts(replicated) == [300] * 4
-    replicated.tell(0, "restore --data alone")
-    catch_up(replicated)
-    assert counts(replicated) == [600, 600, 300, 300]
+        replicas.tell(0, f"{command} alone")
+    replicas.tell(0, "restore --schema alone")
+    catch_up(replicas)
+    assert counts(replicas) == [300] * 4
+    replicas.tell(0, "restore --data alone")
+    catch_up(replicas)
+    assert counts(replicas) == [600, 600, 300, 300]
 
 
 async def test_a_replica_that_lags_behind_gives_way_to_one_that_has_caught_up(
-    replicated: Bench,
+    replicas: Bench,
 ) -> None:
-    open_shop(replicated)
-    replicated.nodes[0].query("SYSTEM STOP REPLICATION QUEUES shop.orders")
-    replicated.add_orders(1, first=5000)
+    open_shop(replicas)
+    replicas.nodes[0].query("SYSTEM STOP REPLICATION QUEUES shop.orders")
+    replicas.add_orders(1, first=5000)
     try:
-        made = await replicated.backup("caught-up")
+        made = await replicas.backup("caught-up")
     finally:
-        replicated.nodes[0].query("SYSTEM START REPLICATION QUEUES shop.orders")
+        replicas.nodes[0].query("SYSTEM START REPLICATION QUEUES shop.orders")
     chosen = made.replicas[0]
     assert chosen.replica == "chi-demo-main-0-1"
     assert "chi-demo-main-0-0" in chosen.message
@@ -89,10 +89,10 @@ async def test_a_replica_that_lags_behind_gives_way_to_one_that_has_caught_up(
     assert made.rows == 600 + 11 + 300 + 12
 
 
-async def test_all_replicas_on_one_path_are_refused(replicated: Bench) -> None:
-    open_shop(replicated)
-    with replicated.refusal(PreflightFailed, "share", "{replica}", after_asking=True):
-        await replicated.backup("overlaid", replica_selection="AllReplicas")
+async def test_all_replicas_on_one_path_are_refused(replicas: Bench) -> None:
+    open_shop(replicas)
+    with replicas.refusal(PreflightFailed, "share", "{replica}", after_asking=True):
+        await replicas.backup("overlaid", replica_selection="AllReplicas")
 
 
 async def test_all_replicas_on_paths_of_their_own_come_back_with_their_own_rows(

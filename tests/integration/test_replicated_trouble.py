@@ -30,32 +30,32 @@ ROWS_AT_ONCE = 4
 
 
 async def test_a_lost_replica_stops_a_restore_until_its_entry_is_removed(
-    replicated: Bench,
+    replicas: Bench,
 ) -> None:
-    open_shop(replicated)
-    before = contents(replicated)
-    await replicated.backup("with-all")
-    with lost_disk(replicated, 1) as entry:
-        with replicated.refusal(
+    open_shop(replicas)
+    before = contents(replicas)
+    await replicas.backup("with-all")
+    with lost_disk(replicas, 1) as entry:
+        with replicas.refusal(
             PreflightFailed, "chi-demo-main-0-1", "SYSTEM DROP REPLICA", after_asking=True
         ):
-            await replicated.restore("with-all", overwrite=True, accept_loss=LOSSES)
-        of_cluster(replicated).zookeeper.delete_tree(entry)
-        done = await replicated.restore("with-all", overwrite=True, accept_loss=LOSSES)
+            await replicas.restore("with-all", overwrite=True, accept_loss=LOSSES)
+        of_cluster(replicas).zookeeper.delete_tree(entry)
+        done = await replicas.restore("with-all", overwrite=True, accept_loss=LOSSES)
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
-    assert contents(replicated) == before
+    assert contents(replicas) == before
 
 
-async def test_nothing_is_dropped_while_zookeeper_is_away(replicated: Bench) -> None:
-    open_shop(replicated)
-    before = contents(replicated)
-    await replicated.backup("unreachable")
+async def test_nothing_is_dropped_while_zookeeper_is_away(replicas: Bench) -> None:
+    open_shop(replicas)
+    before = contents(replicas)
+    await replicas.backup("unreachable")
     with (
-        zookeeper_away(replicated),
-        replicated.refusal(PreflightFailed, "coordination service", after_asking=True),
+        zookeeper_away(replicas),
+        replicas.refusal(PreflightFailed, "coordination service", after_asking=True),
     ):
-        await replicated.restore("unreachable", overwrite=True, accept_loss=LOSSES)
-    assert contents(replicated) == before
+        await replicas.restore("unreachable", overwrite=True, accept_loss=LOSSES)
+    assert contents(replicas) == before
 
 
 @dataclass
@@ -88,30 +88,28 @@ class Writer:
 
 
 async def test_writers_lose_nothing_and_change_nothing_of_a_backup_that_comes_back(
-    replicated: Bench,
+    replicas: Bench,
 ) -> None:
-    open_shop(replicated)
+    open_shop(replicas)
     of_backup = f"(SELECT * FROM shop.orders WHERE id < {FIRST_WRITTEN})"
-    before = contents(replicated, of_backup)
-    await replicated.backup("written-to", tables=["shop.*"])
-    replicated.everywhere("CREATE DATABASE front", FRONT)
-    replicated.drop("shop")
+    before = contents(replicas, of_backup)
+    await replicas.backup("written-to", tables=["shop.*"])
+    replicas.everywhere("CREATE DATABASE front", FRONT)
+    replicas.drop("shop")
 
-    writer = Writer(replicated)
+    writer = Writer(replicas)
     writing = asyncio.create_task(writer.write())
     slow = {"restore.attach": 0.5}
-    with replicated.turned(0, seconds=slow), replicated.turned(2, seconds=slow):
-        done = await replicated.restore("written-to")
+    with replicas.turned(0, seconds=slow), replicas.turned(2, seconds=slow):
+        done = await replicas.restore("written-to")
     written_meanwhile = set(writer.acknowledged)
     writer.ended = True
     await writing
-    catch_up(replicated)
+    catch_up(replicas)
 
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
-    assert contents(replicated, of_backup) == before
-    stored = replicated.nodes[0].query(
-        f"SELECT id FROM shop.all_orders WHERE id >= {FIRST_WRITTEN}"
-    )
+    assert contents(replicas, of_backup) == before
+    stored = replicas.nodes[0].query(f"SELECT id FROM shop.all_orders WHERE id >= {FIRST_WRITTEN}")
     ids = [int(row) for row in stored.split()]
     assert written_meanwhile != set()
     assert writer.acknowledged <= set(ids)
