@@ -72,21 +72,24 @@ async def test_a_sidecar_alone_doubles_the_rows_of_a_replica_whose_sibling_lives
     assert counts(replicas) == [600, 600, 300, 300]
 
 
-async def test_a_replica_that_lags_behind_gives_way_to_one_that_has_caught_up(
+async def test_a_replica_that_lags_behind_or_is_away_gives_way_to_its_sibling(
     replicas: Bench,
 ) -> None:
     open_shop(replicas)
     replicas.nodes[0].query("SYSTEM STOP REPLICATION QUEUES shop.orders")
     replicas.add_orders(1, first=5000)
+    replicas.nodes[2].kill()
     try:
-        made = await replicas.backup("caught-up")
+        made = await replicas.backup("by-siblings")
     finally:
         replicas.nodes[0].query("SYSTEM START REPLICATION QUEUES shop.orders")
-    chosen = made.replicas[0]
-    assert chosen.replica == "chi-demo-main-0-1"
-    assert "chi-demo-main-0-0" in chosen.message
-    assert "shop.orders" in chosen.message
-    assert made.rows == 600 + 11 + 300 + 12
+        replicas.nodes[2].start()
+    behind, away = made.replicas
+    assert (behind.replica, away.replica) == ("chi-demo-main-0-1", "chi-demo-main-1-1")
+    assert "chi-demo-main-0-0" in behind.message
+    assert "shop.orders" in behind.message
+    assert "chi-demo-main-1-0" in away.message
+    assert made.rows == 600 + 11 + 300 + 13
 
 
 async def test_all_replicas_on_one_path_are_refused(replicas: Bench) -> None:
