@@ -8,6 +8,8 @@ PYTHON ?= python3
 UV ?= .uv/bin/uv
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# of the fault matrix: its cells mostly wait
+WORKERS ?= 4
 # KEEP=1 leaves the demo's cluster and Prefect running
 KEEP ?=
 
@@ -17,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 
 .PHONY: help
 help: ## show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: .venv/.sandbox ## back up, destroy and restore a cluster of three shards on this machine (KEEP=1: leave it running)
@@ -35,6 +37,11 @@ test: .venv/.dev peers ## every test this machine can run (REQUIRE_PEERS=1: a mi
 test-fast: .venv/.dev ## the tests that start no server
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
+.PHONY: test-faults
+test-faults: .venv/.dev peers ## the whole fault matrix, and its page in docs (WORKERS=4 clusters side by side; PYTEST_ARGS='--cells drop')
+	@$(BIN)/pytest tests/faults --every-cell --cells-report .faults/cells.json -n $(WORKERS) $(PYTEST_ARGS); ended=$$?; \
+	  $(BIN)/python -m tests.faults .faults/cells.json > docs/reference/fault-matrix.md; exit $$ended
+
 .PHONY: lint
 lint: .venv/.dev ## all that CI checks besides tests, as the commit hooks define it
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
@@ -46,7 +53,7 @@ peers: .venv/.dev ## install the real servers that tests want and this machine c
 .PHONY: clean
 clean: ## remove everything that make installed or built
 	@test ! -d .demo || $(MAKE) demo-stop
-	rm -rf .venv .uv .peers .sandbox .demo build dist
+	rm -rf .venv .uv .peers .sandbox .demo .faults build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

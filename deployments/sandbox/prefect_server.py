@@ -22,31 +22,32 @@ HEALTH_TIMEOUT_SECONDS = 2.0
 WORKER_IS_READY = "started!"
 # In memory: on a file, the recorder of task runs and the runs themselves wait for each other's
 # locks, and each collision costs a client two seconds.
-DATABASE_URL = "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false"
+IN_MEMORY = "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false"
 
 
 class PrefectServer:
-    """Its data are gone when it stops."""
+    """Its data are gone when it stops, unless they are lasting (and each call takes longer)."""
 
-    def __init__(self, home: Path, *, with_ui: bool) -> None:
+    def __init__(self, home: Path, *, with_ui: bool, lasting: bool = False) -> None:
         self.home = home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         (self.port,) = free_ports(1)
         self.workers: list[Process] = []
         self._guard: Guard | None = None
-        self._server = Process(self._server_program(with_ui=with_ui), answers=self._is_healthy)
+        self._database_url = f"sqlite+aiosqlite:///{self.home}/prefect.db" if lasting else IN_MEMORY
+        self.process = Process(self._server_program(with_ui=with_ui), answers=self._is_healthy)
 
     @classmethod
-    def start(cls, home: Path, *, with_ui: bool, bound_to_me: bool) -> Self:
+    def start(cls, home: Path, *, with_ui: bool, bound_to_me: bool, lasting: bool = False) -> Self:
         """Return once the API answers.
 
         Bound to me: everything ends when this process does, even by SIGKILL.
         """
-        server = cls(home, with_ui=with_ui)
+        server = cls(home, with_ui=with_ui, lasting=lasting)
         if bound_to_me:
             server._guard = Guard(server.home)
         try:
-            server._server.start()
+            server.process.start()
         except BaseException:
             server.stop()
             raise
@@ -78,7 +79,7 @@ class PrefectServer:
     def stop(self) -> None:
         """Workers first: they would report an API that goes away."""
         stop_together(self.workers)
-        self._server.stop()
+        self.process.stop()
         if self._guard is not None:
             self._guard.dismiss()
             self._guard = None
@@ -93,7 +94,7 @@ class PrefectServer:
                 # The blocks of Prefect's own library: seconds of work, and nothing here uses one.
                 "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-                "PREFECT_SERVER_DATABASE_CONNECTION_URL": DATABASE_URL,
+                "PREFECT_SERVER_DATABASE_CONNECTION_URL": self._database_url,
                 "PREFECT_SERVER_UI_ENABLED": str(with_ui).lower(),
                 "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.home / "ui"),
                 "PREFECT_SERVER_UI_API_URL": self.api_url,
