@@ -19,7 +19,7 @@ from tasks.clickhouse.manifest import write_companion
 from tasks.clickhouse.versions import read_sidecar_version
 from tasks.domain.abort_result import Abandoned
 from tasks.domain.actions import Action, ActionStatus, at_work_for, stops_what_it_kills
-from tasks.domain.errors import BackupError, FateUnknown
+from tasks.domain.errors import BackupError, ClusterUnavailable, FateUnknown
 from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.names import aborted_id, manifest_name
 from tasks.domain.recovery import (
@@ -151,11 +151,12 @@ class _Abandonment:
 
     async def _remains(self, site: _Site, begun: _Begun) -> Remains:
         """Stop what runs, then look: what is seen stays as it is."""
-        trouble, listing = "", None
+        trouble, listing, away = "", None, False
         try:
             trouble = await self._stopped(site.server, begun)
             listing = await read_listing(site.server)
         except BackupError as error:
+            away = isinstance(error, ClusterUnavailable) and not trouble
             trouble = trouble or str(error)
         return Remains(
             shard=site.shard,
@@ -163,6 +164,7 @@ class _Abandonment:
             journal=begun.journals[site.server.name],
             listing=listing,
             trouble=trouble,
+            away=away,
         )
 
     async def _stopped(self, server: Server, begun: _Begun) -> str:

@@ -26,12 +26,17 @@ class Abandoned:
     @property
     def stuck_on(self) -> dict[str, str]:
         """Tell which replicas answered and could not be closed, and why."""
+        away = {remains.replica for remains in self.seen.remains if remains.away}
+        return {replica: why for replica, why in self._left.items() if replica not in away}
+
+    @property
+    def _left(self) -> dict[str, str]:
         return {r.replica: r.why for r in self.remedies if not r.closes} | dict(self.troubles)
 
     @property
     def open_on(self) -> dict[str, str]:
         """Tell where the operation is still open, and why; empty when it is over."""
-        return {**self.seen.silent, **self.stuck_on}
+        return {**self.seen.silent, **self._left}
 
     @property
     def over(self) -> bool:

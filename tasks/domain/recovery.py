@@ -41,7 +41,8 @@ _STATES = {
 class Remains:
     """One replica as seen: its journal of the operation, and what its sidecar lists.
 
-    `trouble`: why nothing can be done there; then `listing` may be missing.
+    `trouble`: why nothing can be done there; then `listing` may be missing. `away`: the trouble is
+    that its sidecar does not answer, so that nothing is at work there either.
     """
 
     shard: str
@@ -49,6 +50,7 @@ class Remains:
     journal: Journal
     listing: Listing | None = None
     trouble: str = ""
+    away: bool = False
 
     @property
     def place(self) -> str:

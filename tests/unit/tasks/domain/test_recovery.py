@@ -295,6 +295,16 @@ def test_an_operation_is_over_when_it_is_closed_on_every_replica() -> None:
     assert abandoned(seen, here="refused").open_on == {"here": "refused"}
 
 
+def test_who_is_away_keeps_the_operation_open_and_is_in_nobodys_way() -> None:
+    """The next operation does without it, and gives the rest up when it is back."""
+    away = replace(remains(1, **UPLOADING), trouble="no sidecar", away=True)
+    left = abandoned(interrupted(remains(0, **UPLOADING), away, silent="chi-demo-main-2-0"))
+    assert set(left.open_on) == {away.replica, "chi-demo-main-2-0"}
+    assert left.stuck_on == {}
+    stuck = replace(away, trouble="still at work", away=False)
+    assert abandoned(interrupted(stuck)).stuck_on == {away.replica: "still at work"}
+
+
 def test_what_became_of_it_is_one_sentence() -> None:
     left = abandoned(interrupted(remains(0, **UPLOADING), silent="chi-demo-main-1-0"))
     assert left.sentence == (
