@@ -8,8 +8,10 @@ from prefect import flow
 from tasks.backup import (
     confirm_shard_backup,
     create_shard_backup,
+    lists_backup,
     note_manifest,
     noted_manifest,
+    siblings_of,
     upload_shard_backup,
     write_manifest,
 )
@@ -144,9 +146,15 @@ async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:
         succeeded(uploaded),
         lambda session: confirm_shard_backup(session, records[session.replica], name),
     )
+    listed = await fleet.phase(
+        BackupPhase.CONFIRM,
+        siblings_of(records, fleet.sessions.values()),
+        lambda session: lists_backup(session, name),
+    )
     return Stored(
         records=records,
         sizes=succeeded(confirmed),
+        unseen=tuple(replica for replica, sees in succeeded(listed).items() if not sees),
         errors=failed(frozen, uploaded, confirmed),
     )
 
@@ -162,8 +170,11 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
     written = await fleet.phase(
         BackupPhase.MANIFEST, stored.records, lambda session: write_manifest(session, name, text)
     )
+    others = [replica for replica in fleet.sessions if replica not in stored.records]
     cleaned = await fleet.phase(
-        BackupPhase.CLEAN, succeeded(written), lambda session: delete_leftovers(session, name)
+        BackupPhase.CLEAN,
+        [*succeeded(written), *others],
+        lambda session: delete_leftovers(session, name),
     )
     return replace(
         stored, committed=frozenset(succeeded(written)), errors=failed(written, cleaned)

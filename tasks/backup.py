@@ -1,6 +1,6 @@
 """Tasks of a backup: each brings one replica one step further, and finds out first what is done."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from prefect import task
@@ -100,6 +100,20 @@ async def noted_manifest(
         if seen.journal.of(session.operation_id).last(Event.MANIFEST, backup) is not None:
             return await session.payload(Event.MANIFEST, backup)
     return ""
+
+
+def siblings_of(
+    records: Mapping[str, ReplicaRecord], sessions: Iterable[ReplicaSession]
+) -> list[str]:
+    """List the replicas that stored nothing while another one of their shard did."""
+    stored = {record.shard for record in records.values() if record.tables}
+    return [s.replica for s in sessions if s.shard in stored and s.replica not in records]
+
+
+@task(task_run_name="sibling-{session.replica}", **HEALING)
+async def lists_backup(session: ReplicaSession, backup: str) -> bool:
+    """Tell whether a replica that did not store the backup could restore it."""
+    return await session.holds(backup, location="remote")
 
 
 @task(task_run_name="journal-manifest-{session.replica}", **HEALING)

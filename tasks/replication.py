@@ -1,8 +1,9 @@
 """Tasks about replication: ask the coordination service, and wait until siblings have caught up."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prefect import task
 from pydantic import TypeAdapter
@@ -11,15 +12,19 @@ from tasks.clickhouse.parts import read_parts
 from tasks.clickhouse.replication import demand_coordination, read_registered, read_replication
 from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.catch_up import CatchUp, not_seen
-from tasks.domain.errors import TransientError
+from tasks.domain.errors import ClusterUnavailable, TransientError
 from tasks.domain.fingerprint import Part
+from tasks.domain.inspection import replicated_tables
 from tasks.domain.journal import Event, Step
 from tasks.domain.outcomes import TableComparison
+from tasks.domain.replication import KeeperEntry
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_result import caught_up
+from tasks.domain.tables import Table
 from tasks.fan_out import HEALING
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.5, 15.0
+_FORGET_SECONDS = 120.0
 _COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
 
 
@@ -32,6 +37,34 @@ async def look_at_registry(
         return {}
     await demand_coordination(session.server)
     return await read_registered(session.server, paths)
+
+
+async def entries_of(session: ReplicaSession, tables: Iterable[Table]) -> list[KeeperEntry]:
+    """Find where this replica is registered for some of its tables."""
+    names = set(replicated_tables(tables))
+    states = await read_replication(session.server) if names else ()
+    return [KeeperEntry(s.path, s.replica_name) for s in states if s.table in names]
+
+
+async def until_unregistered(session: ReplicaSession, entries: Sequence[KeeperEntry]) -> None:
+    """Wait until the coordination service has forgotten this replica of dropped tables.
+
+    One that stays registered would make the create fail, or keep what siblings have for it.
+    """
+    deadline = asyncio.get_running_loop().time() + _FORGET_SECONDS
+    left = list(entries)
+    while left:
+        await session.lease.check()
+        with contextlib.suppress(TransientError):  # nodes vanish while they are looked at
+            known = await read_registered(session.server, [entry.path for entry in left])
+            left = [entry for entry in left if entry.replica_name in known[entry.path]]
+        if left and asyncio.get_running_loop().time() >= deadline:
+            message = (
+                f"{session.replica}: {left[0].replica_name} is still registered at {left[0].path} "
+                f"{_FORGET_SECONDS:g} s after its table was dropped"
+            )
+            raise ClusterUnavailable(message)
+        await asyncio.sleep(_SHORTEST_POLL if left else 0)
 
 
 @task(task_run_name="catch-up-{part.shard}-{part.replica}", **HEALING)

@@ -41,6 +41,7 @@ from tasks.domain.restore_recovery import (
 from tasks.domain.restore_result import rows_compared
 from tasks.domain.tables import Table
 from tasks.fan_out import HEALING, PLAIN
+from tasks.replication import entries_of, until_unregistered
 from tasks.safety_copy import renew_safety_copy
 
 _COLLECT_SECONDS = 2.0
@@ -103,6 +104,7 @@ async def drop_shard_tables(
         demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
     if request.keeps_safety_copy and part.need is Need.REPLACE:
         await renew_safety_copy(session, part, request.options)
+    entries = await entries_of(session, doomed)
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
@@ -111,6 +113,7 @@ async def drop_shard_tables(
     if still:
         message = f"{session.replica}: {', '.join(still)} came back while they were dropped"
         raise TargetChanged(message)
+    await until_unregistered(session, entries)
     await session.note(Event.STEP, Step.DROP)
 
 

@@ -19,6 +19,7 @@ class Stored:
     records: Mapping[str, ReplicaRecord]
     sizes: Mapping[str, int]
     committed: frozenset[str] = frozenset()
+    unseen: tuple[str, ...] = ()  # replicas that do not list what their sibling stored
     errors: Mapping[str, BackupError]
 
 
@@ -73,7 +74,12 @@ def backup_outcome(
         started=attempt.started,
         finished=finished,
         replicas=replicas,
-        notes=(*plan.notes, *_no_rows(plan, stored), *_unknown_fingerprints(plan, stored.records)),
+        notes=(
+            *plan.notes,
+            *_unseen(plan, stored),
+            *_no_rows(plan, stored),
+            *_unknown_fingerprints(plan, stored.records),
+        ),
         next_steps=_next_steps(plan, attempt, status, copies=len(stored.committed)),
         scope=plan.request.scope,
         manifest_written=len(stored.committed) == len(plan.replicas),
@@ -127,6 +133,17 @@ def _no_rows(plan: BackupPlan, stored: Stored) -> list[str]:
     if not plan.request.partitions or any(_rows(record) for record in stored.records.values()):
         return []
     return [f"no row lies in the partitions {', '.join(plan.request.partitions)} on any shard"]
+
+
+def _unseen(plan: BackupPlan, stored: Stored) -> list[str]:
+    if not stored.unseen:
+        return []
+    note = (
+        f"{', '.join(stored.unseen)} does not list {plan.backup_name}, which a sibling stored: its "
+        "remote path is its own ({replica} stands in it), so a restore onto all replicas will be "
+        "refused; give the replicas of a shard one path, or back up AllReplicas"
+    )
+    return [note]
 
 
 def _unknown_fingerprints(plan: BackupPlan, records: Mapping[str, ReplicaRecord]) -> list[str]:

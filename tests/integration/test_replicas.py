@@ -69,6 +69,12 @@ async def test_all_replicas_come_back_with_their_own_rows_each(own_paths: Bench)
     assert own_paths.contents("shop.orders") == before
 
 
+async def test_a_backup_that_siblings_do_not_see_says_what_that_means(own_paths: Bench) -> None:
+    own_paths.fill_shop(rows=10)
+    made = await own_paths.backup("of-one-path")
+    assert any("chi-demo-main-0-1 does not list" in n and "AllReplicas" in n for n in made.notes)
+
+
 async def test_all_replicas_on_one_remote_path_are_refused_before_they_overwrite_each_other(
     two_by_two: Bench,
 ) -> None:

@@ -172,3 +172,8 @@ def test_a_noted_manifest_is_not_written_for_other_data() -> None:
     changed = manifest_of(make_backup_plan(), make_topology(), make_attempt(), other)
     with pytest.raises(BackupUnusable, match="under another name"):
         text_to_commit(changed, noted=manifest().to_text())
+
+
+def test_a_sibling_that_does_not_see_the_backup_is_named_with_what_that_means() -> None:
+    outcome = outcome_of(make_stored(unseen=("chi-demo-main-0-1",)))
+    assert any("chi-demo-main-0-1" in n and "{replica}" in n for n in outcome.notes)
