@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.domain.journal import Step
 from tasks.domain.names import safety_name
 from tasks.domain.outcomes import AbortOutcome, Attempt, ReplicaOutcome, Status
 from tasks.domain.recovery import RESTORED, Interrupted, Remedy, Way
@@ -102,9 +103,15 @@ def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
     kept = {remedy.why for remedy in abandoned.remedies if remedy.way is Way.KEEP}
     if kept - {RESTORED}:
         told.append(
-            f"Tables are half restored. Run restore_cluster again with operation_id="
-            f"{seen.operation_id!r} and the same parameters to finish it, or put back what was "
-            f"there before from the safety copies {safety_name(seen.operation_id)}."
+            "Tables are half restored. To finish it: restore_cluster again with operation_id="
+            f"{seen.operation_id!r} and the same parameters."
+        )
+        saved = any(remains.journal.did(Step.SAFETY) for remains in seen.remains)
+        copy = safety_name(seen.operation_id)
+        told.append(
+            f"To undo it: restore_cluster(backup={copy!r}, overwrite=True)."
+            if saved
+            else "It cannot be undone: no safety copy was taken."
         )
     if not abandoned.over:
         told.append(

@@ -319,12 +319,32 @@ def test_a_silent_replica_keeps_it_open_and_is_named_with_both_ways_out() -> Non
     assert OPERATION in ways_out(left)[0]
 
 
-def test_a_restore_that_dropped_tables_is_told_with_both_ways_out() -> None:
-    left = abandoned(interrupted(remains(0, journal="started drop?"), operation="restore"))
+@pytest.mark.parametrize(
+    ("words", "undo"),
+    [
+        pytest.param("started safety drop?", f"backup={SAFETY!r}, overwrite=True", id="saved"),
+        pytest.param("started drop?", "no safety copy was taken", id="nothing-saved"),
+    ],
+)
+def test_a_restore_that_dropped_tables_is_told_with_both_ways_out(words: str, undo: str) -> None:
+    left = abandoned(interrupted(remains(0, journal=words), operation="restore"))
     assert left.over
-    (told,) = ways_out(left)
-    assert f"operation_id={OPERATION!r}" in told
-    assert SAFETY in told
+    finish, taken_back = ways_out(left)
+    assert f"operation_id={OPERATION!r}" in finish
+    assert undo in taken_back
+
+
+def test_a_restore_that_was_finished_has_nothing_left_to_do() -> None:
+    words = "started drop? drop schema? schema data? data late? late finished"
+    assert ways_out(abandoned(interrupted(remains(0, journal=words), operation="restore"))) == ()
+
+
+def test_the_safety_copy_that_an_undo_reads_outlives_an_abort_of_the_undo() -> None:
+    source = "pre-restore-op-before"
+    state = remains(0, journal="started safety", lists=[("local", source), ("local", SAFETY)])
+    seen = replace(interrupted(state, operation="restore"), name=source)
+    (remedy,) = recover(seen)
+    assert (remedy.way, remedy.delete) == (Way.UNDO, (("local", SAFETY),))
 
 
 def test_what_was_undone_is_forgotten_but_that_it_began() -> None:
