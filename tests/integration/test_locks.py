@@ -15,10 +15,12 @@ from tasks.clickhouse.journal import JournalWriter, prepare_journal
 from tasks.domain.errors import ClusterBusy, LockLost
 from tasks.domain.journal import Event
 from tasks.domain.outcomes import Status
+from tasks.reports import report_waiting
 from tests.fakes import FakeLeash
 from tests.integration.bench import Bench
 from tests.integration.ended import demand_nothing_left
 from tests.integration.killing import LEASE, another_process
+from tests.integration.runs import everything_told, run_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
 
@@ -32,6 +34,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def hear(reason: str) -> None:
         heard.append(reason)
+        await report_waiting(reason)
 
     monkeypatch.setattr("tasks.operation.report_waiting", hear)
     return heard
@@ -51,10 +54,13 @@ async def test_a_second_operation_waits_for_the_first_up_to_its_deadline_and_nam
         )
         with pytest.raises(ClusterBusy, match=r"backup operation op-first holds .* since 20"):
             await three_shards.restore("first", overwrite=True)
-        waiting = asyncio.create_task(three_shards.backup("second", options=PATIENT))
+        waiting = asyncio.create_task(three_shards.backup_run("second", options=PATIENT))
         await three_shards.wait_for(lambda: len(told) == 2, what="both told why they wait")
-    assert [one.status for one in await asyncio.gather(running, waiting)] == 2 * [Status.COMPLETED]
-    assert all("backup operation op-first holds the lock" in reason for reason in told)
+    assert (await running).status is Status.COMPLETED
+    second = await waiting
+    assert second.is_completed()
+    assert "backup operation op-first holds the lock" in told[1]
+    assert told[1] in await everything_told(run_of(second))
 
 
 async def test_what_a_dead_process_left_is_aborted_by_the_next_operation_before_it_begins(

@@ -91,3 +91,10 @@ def test_an_installed_peer_is_found_without_any_variable(
     monkeypatch.setattr(table, "BINARIES", tmp_path)
     (tmp_path / "versitygw").touch()
     assert PEERS["versitygw"].find({}) == tmp_path / "versitygw"
+
+
+def test_servers_of_kubernetes_are_found_where_other_projects_keep_them(tmp_path: Path) -> None:
+    kept = tmp_path / "kube-apiserver"
+    kept.touch(mode=0o755)
+    environment = {"KUBEBUILDER_ASSETS": str(tmp_path)}
+    assert PEERS["kube-apiserver"].find(environment) == kept
