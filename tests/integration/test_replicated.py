@@ -40,12 +40,15 @@ async def test_rows_of_one_replica_per_shard_come_back_on_all_of_them(replicas: 
     assert replicas.everywhere("SELECT sum(orders) FROM shop.days") == [["300"]] * 4
 
 
-async def test_overwriting_beside_living_siblings_doubles_no_row(replicas: Bench) -> None:
+async def test_overwriting_beside_living_siblings_doubles_no_row_and_can_be_undone(
+    replicas: Bench,
+) -> None:
     open_shop(replicas)
     before = contents(replicas)
     await replicas.backup("overwritten")
     replicas.add_orders(1, first=5000)
     catch_up(replicas)
+    later = contents(replicas)
     with replicas.refusal(
         TargetNotEmpty, "shop.seen on chi-demo-main-0-1", "accept_loss", after_asking=True
     ):
@@ -55,6 +58,12 @@ async def test_overwriting_beside_living_siblings_doubles_no_row(replicas: Bench
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
     assert contents(replicas) == before
     assert counts(replicas, "shop.seen") == [10, 0, 12, 0]
+
+    assert done.safety_copy is not None
+    undone = await replicas.restore(done.safety_copy, overwrite=True)
+    assert (undone.status, undone.verdict) == (Status.COMPLETED, "passed")
+    assert contents(replicas) == later
+    assert counts(replicas, "shop.seen") == [10, 11, 12, 13]
 
 
 async def test_a_sidecar_alone_doubles_the_rows_of_a_replica_whose_sibling_lives(

@@ -73,8 +73,9 @@ def _zookeeper(_: Environment) -> Path | None:
 
 def _debian(package: str) -> tuple[str, ...]:
     """Install without questions, and without starting the service that the package brings."""
+    options = "--quiet --yes --no-install-recommends --option DPkg::Lock::Timeout=120"
     quietly = "DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 SYSTEMD_OFFLINE=1"
-    install = f"{quietly} apt-get install --quiet --yes --no-install-recommends {package}"
+    install = f"{quietly} apt-get install {options} {package}"
     return ("sh", "-c", f"apt-get update --quiet && {install}")
 
 
