@@ -112,7 +112,7 @@ class Lock:
             raise loss(self.ours, why=superseded.why) from superseded
         # answered too late it does not count: a taker may have looked before it was written
         await self.check()
-        self._renewed = started
+        self._renewed, self._trouble = started, None
 
     def keep(self) -> None:
         """Renew in the background from now on, also after whoever did it was cancelled."""

@@ -53,5 +53,6 @@ class ReplicaSession:
         )
 
     async def note(self, event: Event, subject: str = "", payload: str = "") -> None:
-        """Write one row into the journal."""
+        """Write one row into the journal. Raises LockLost: what another one may undo is no fact."""
+        await self.lease.check()
         await self._writer.append(event, subject, payload)
