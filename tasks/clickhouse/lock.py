@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import TABLE_EXISTS
-from tasks.domain.errors import ServerError
+from tasks.domain.errors import ClusterBusy, ServerError
 from tasks.domain.lock import Holder, Superseded
 from tasks.domain.tables import RESERVED_DATABASE
 
@@ -41,7 +41,13 @@ class TableDoor:
 
     async def newest(self) -> Holder | None:
         generation = max(await self._generations(), default=0)
-        return None if generation == 0 else await self._read(generation)
+        if generation == 0:
+            return None
+        holder = await self._read(generation)
+        if holder is None:
+            message = f"{_name(generation)} at {self._server.name} is no lock of ours: drop it"
+            raise ClusterBusy(message)
+        return holder
 
     async def take(self, ours: Holder, *, over: Holder | None) -> bool:
         del over  # the number of the generation says it

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tasks.clickhouse.lock import TableDoor
+from tasks.domain.errors import ClusterBusy
 from tasks.domain.lock import Holder
 from tests.builders import OPERATION
 from tests.fakes import ScriptedServer
@@ -14,10 +17,10 @@ TOLD = {"operation_id": OPERATION, "operation": "backup", "instance": "i", "leas
 ROW = {"released": 0, "sign": 3, "silent_seconds": 5, "made": 1_700_000_000}
 
 
-def server_with(*tables: str) -> ScriptedServer:
+def server_with(*tables: str, told: str = f"'{json.dumps(TOLD)}'") -> ScriptedServer:
     answers: dict[str, Sequence[Mapping[str, Any]]] = {
         "LIKE 'lock_%'": [{"name": name} for name in tables],
-        "default_expression": [{"told": f"'{json.dumps(TOLD)}'"}],
+        "default_expression": [{"told": told}],
         "countIf": [ROW],
     }
     return ScriptedServer(answers)
@@ -40,3 +43,8 @@ async def test_the_holder_stands_in_the_newest_generation() -> None:
         sign="3",
         silent_seconds=5,
     )
+
+
+async def test_a_table_that_names_no_holder_is_told_not_taken_for_a_free_lock() -> None:
+    with pytest.raises(ClusterBusy, match=r"chops\.lock_4 .* no lock of ours"):
+        await TableDoor(server_with("lock_3", "lock_4", told="")).newest()
