@@ -169,21 +169,21 @@ class _Abandonment:
 
     async def _stopped(self, server: Server, begun: _Begun) -> str:
         """Kill what runs and wait until it is gone; else say what is still at work."""
+        deadline = _now() + self._timeouts.action_seconds
         if not stops_what_it_kills(await read_sidecar_version(server)):
-            return await self._gone(server, begun) or await _killed_in_name(server, begun)
+            left = await self._gone(server, begun, deadline=deadline)
+            return left or await _killed_in_name(server, begun)
         sidecar = self._sidecar(server, begun.operation_id)
         for action in await self._running(server, begun):
             if action.verb in {Verb.KILL, Verb.DELETE}:
                 continue  # they end by themselves
             with contextlib.suppress(FateUnknown):  # it goes on for now: looked at below
                 await sidecar.kill(action)
-        return await self._gone(server, begun)
+        return await self._gone(server, begun, deadline=deadline)
 
-    async def _gone(self, server: Server, begun: _Begun) -> str:
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._timeouts.action_seconds
+    async def _gone(self, server: Server, begun: _Begun, *, deadline: float) -> str:
         while left := await self._running(server, begun):
-            if clock() > deadline:
+            if _now() > deadline:
                 return f"its sidecar is still at work on `{left[0].verb} {left[0].name}`"
             await self._lease.check()
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -225,6 +225,10 @@ class _Abandonment:
         for started in journal.unfinished():
             facts = started.lock()
             await writer.append(Event.FINISHED, facts.instance if facts else "", way.value)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _killed_in_name(server: Server, begun: _Begun) -> str:

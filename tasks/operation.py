@@ -137,7 +137,9 @@ class Operation:
         self._lock.keep()
         await self._lock.fences_passed()
         if self._sessions:
-            abandoned = await self.abandon(self.attempt.operation_id)
+            abandoned = await self.abandon(
+                self.attempt.operation_id, patience_seconds=_CANCELLING_SECONDS / 2
+            )
             report_abandoned(abandoned.sentence)
 
     def _session(self, seen: Inspection) -> ReplicaSession:
