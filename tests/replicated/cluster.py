@@ -1,5 +1,6 @@
 """A cluster of old servers that really replicate, with their sidecars, started as one."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 from deployments.sandbox.cluster import Cluster
@@ -22,7 +23,7 @@ class ReplicatedCluster(Cluster):
 
     def __init__(self, directory: Path, state: State) -> None:
         super().__init__(directory, state)
-        promised = {port for ports in state.ports.values() for port in (ports.http, ports.native)}
+        promised = {state.store_port}.union(*map(astuple, state.ports.values()))
         zookeeper_port, *free = free_ports(1 + 2 * len(self.members), besides=promised)
         self._own = {
             member.replica: OwnPorts(http=free.pop(), interserver=free.pop())

@@ -16,7 +16,7 @@ _DROP = re.compile(r"(DROP\s.+?)\s+SYNC\b(\s+SETTINGS\b.*)?", re.DOTALL)
 _TEXT = r"'((?:\\.|[^'\\])*)'"
 _URL = re.compile(rf"\burl\({_TEXT}, {_TEXT}, {_TEXT}\)")
 _TUPLES = re.compile(r"(\w+) Array\(Tuple\(([\w ,]+)\)\)")
-# hashes that are known by the path of the part; of any other part nobody asked in time
+# of a part that came after the hashes were taken: equal to none of them
 _UNKNOWN_HASH = "'unknown'"
 
 _NIL = "toUUID('00000000-0000-0000-0000-000000000000')"

@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, TCPConnector, web
 
 from deployments.sandbox.processes import HOST
+from tasks.domain.tables import RESERVED_DATABASE
 from tests.replicated.dialect import Facts, reads_parts, translated
 from tests.replicated.routes import Route
 
@@ -128,7 +129,8 @@ class Front:
 
         This stands for `hash_of_all_files`, which the server does not have.
         """
-        rows = await self._rows("SELECT path FROM system.parts WHERE database != 'system'")
+        of_users = f"database NOT IN ('system', '{RESERVED_DATABASE}')"
+        rows = await self._rows(f"SELECT path FROM system.parts WHERE {of_users}")
         return await asyncio.to_thread(_hashed, [row["path"] for row in rows])
 
     async def _rows(self, sql: str) -> list[dict[str, Any]]:

@@ -42,8 +42,9 @@ _CONFIG = """<yandex>
     <dictionaries_config>*_dictionary.xml</dictionaries_config>
 </yandex>
 """
+# The proxy writes the hashes of all parts into a query.
 _USERS = """<yandex>
-    <profiles><default/></profiles>
+    <profiles><default><max_query_size>268435456</max_query_size></default></profiles>
     <users><default>
         <password/>
         <networks><ip>{host}</ip></networks>
