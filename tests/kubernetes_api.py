@@ -13,14 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from deployments.sandbox.processes import HOST, Process, Program, free_ports
 from tests.peers.require import require_peer
 
-_TOKEN = "administrator"
+_ADMINISTRATOR, _NOBODY = "administrator", "nobody"  # tokens and user names at once
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesApi:
-    """What a client needs to know. `server` may be stopped and started again."""
+    """Ways in, for one who may do everything and for one who may do nothing; and the server."""
 
     config_file: Path
+    powerless_config_file: Path
     server: Process
 
 
@@ -32,7 +33,9 @@ def served_kubernetes(home: Path) -> Iterator[KubernetesApi]:
     etcd.start()
     try:
         server.start()
-        yield KubernetesApi(_kubeconfig(home, port), server)
+        yield KubernetesApi(
+            _kubeconfig(home, port, _ADMINISTRATOR), _kubeconfig(home, port, _NOBODY), server
+        )
     finally:
         server.stop()
         etcd.stop()
@@ -56,7 +59,9 @@ def _apiserver(home: Path, etcd_port: int, port: int) -> Process:
     key = home / "service-accounts.key"
     key.write_bytes(_private_key())
     tokens = home / "tokens.csv"
-    tokens.write_text(f'{_TOKEN},administrator,administrator,"system:masters"\n')
+    tokens.write_text(
+        f'{_ADMINISTRATOR},{_ADMINISTRATOR},1,"system:masters"\n{_NOBODY},{_NOBODY},2\n'
+    )
     arguments = (
         str(require_peer("kube-apiserver")),
         f"--etcd-servers=http://{HOST}:{etcd_port}",
@@ -75,7 +80,7 @@ def _apiserver(home: Path, etcd_port: int, port: int) -> Process:
     return Process(program, answers=lambda: _answers(f"https://{HOST}:{port}/readyz"))
 
 
-def _kubeconfig(home: Path, port: int) -> Path:
+def _kubeconfig(home: Path, port: int, token: str) -> Path:
     cluster = {
         "server": f"https://{HOST}:{port}",
         "certificate-authority": str(home / "certificates" / "apiserver.crt"),
@@ -85,17 +90,17 @@ def _kubeconfig(home: Path, port: int) -> Path:
         "kind": "Config",
         "current-context": "test",
         "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": _TOKEN}}],
+        "users": [{"name": "test", "user": {"token": token}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }
-    path = home / "kubeconfig"
+    path = home / f"kubeconfig-{token}"
     path.write_text(json.dumps(document))
     return path
 
 
 def _answers(url: str) -> bool:
     """Tell whether it is up; whose certificate it shows is the client's business."""
-    headers = {"Authorization": f"Bearer {_TOKEN}"}
+    headers = {"Authorization": f"Bearer {_ADMINISTRATOR}"}
     try:
         return httpx.get(url, headers=headers, timeout=2, verify=False).is_success  # noqa: S501
     except httpx.HTTPError:

@@ -140,7 +140,7 @@ class _Record:
             generation=generation,
             **self._told(),
             since=since,
-            released=self.spec.holder_identity is None or self.released_up_to >= generation,
+            released=self.spec.holder_identity is None or 0 < generation <= self.released_up_to,
             sign=str(self.meta.resource_version),
             silent_seconds=max(0, int(silent.total_seconds())),
         )

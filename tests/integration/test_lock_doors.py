@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from kubernetes.aio.client import CoordinationV1Api, V1Lease, V1LeaseSpec, V1ObjectMeta
 
 from deployments.sandbox.processes import Process
 from tasks.clickhouse.client import open_cluster
 from tasks.clickhouse.journal import prepare_journal
 from tasks.clickhouse.lock import TableDoor
-from tasks.domain.errors import ClusterBusy, LockLost
+from tasks.domain.errors import ClusterBusy, ClusterUnavailable, LockLost, NotAllowed
 from tasks.domain.lock import Claim, Door, Holder, Superseded
 from tasks.kubernetes.client import open_kubernetes
 from tasks.kubernetes.lease import LeaseDoor
@@ -201,6 +202,44 @@ async def test_who_cannot_reach_its_door_stops_within_half_a_lease(place: Place)
             assert time.monotonic() - began <= LEASE_SECONDS
         finally:
             place.server.resume()
+
+
+@pytest.mark.kubernetes
+async def test_a_service_account_without_the_right_is_told_which_one_is_missing(
+    kubernetes_api: KubernetesApi,
+) -> None:
+    async with open_kubernetes(str(kubernetes_api.powerless_config_file)) as api:
+        door = LeaseDoor(api, namespace="default", name="chops-forbidden")
+        with pytest.raises(NotAllowed, match='"nobody" cannot get resource "leases"'):
+            await door.newest()
+
+
+@pytest.mark.kubernetes
+async def test_an_api_server_that_is_away_is_no_answer_about_the_lock(
+    kubernetes_api: KubernetesApi,
+) -> None:
+    async with open_kubernetes(str(kubernetes_api.config_file)) as api:
+        door = LeaseDoor(api, namespace="default", name="chops-away")
+        kubernetes_api.server.stop()
+        try:
+            with pytest.raises(ClusterUnavailable, match="reading lease:default/chops-away"):
+                await door.newest()
+        finally:
+            kubernetes_api.server.start()
+
+
+@pytest.mark.kubernetes
+async def test_a_lease_that_somebody_else_made_is_respected_and_names_its_holder(
+    kubernetes_api: KubernetesApi,
+) -> None:
+    async with open_kubernetes(str(kubernetes_api.config_file)) as api:
+        spec = V1LeaseSpec(holder_identity="someone-elses-tool", lease_duration_seconds=7)
+        lease = V1Lease(metadata=V1ObjectMeta(name="chops-foreign"), spec=spec)
+        await CoordinationV1Api(api).create_namespaced_lease("default", lease)
+        holder = await LeaseDoor(api, namespace="default", name="chops-foreign").newest()
+    assert holder is not None
+    found = (holder.operation_id, holder.lease_seconds, holder.released)
+    assert found == ("someone-elses-tool", 7, False)
 
 
 async def _held_once(place: Place, claim: Claim) -> Lock:

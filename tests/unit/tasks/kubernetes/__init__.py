@@ -1,0 +1,1 @@
+"""The door to Kubernetes, without a server behind it."""
