@@ -173,6 +173,22 @@ def test_whoever_gives_up_before_its_predecessor_stopped_does_not_say_that_all_i
     assert [one.released for one in door.generations] == [False, False]
 
 
+class DoorWithLateRenewal(FakeDoor):
+    """The holder's last renewal arrives right after the next generation is made."""
+
+    async def take(self, ours: Holder, *, over: Holder | None) -> bool:
+        took = await super().take(ours, over=over)
+        if took and over is not None:
+            self.generations[0] = replace(self.generations[0], sign="late")
+        return took
+
+
+def test_a_holder_that_renewed_while_it_was_taken_over_is_waited_for_another_lease() -> None:
+    door = DoorWithLateRenewal(generations=[holder_of(make_claim("op-1"))])
+    came, _ = run(holding(door, make_claim()))
+    assert 120 <= came < 125
+
+
 @pytest.mark.parametrize(
     ("ended_by", "silence_seconds"),
     [
