@@ -39,7 +39,7 @@ class Progress:
     It is written for each whole percent and each phase, however many steps there are.
     """
 
-    def __init__(self, artifact: UUID, steps: int) -> None:
+    def __init__(self, artifact: UUID | None, steps: int) -> None:
         self._artifact = artifact
         self._steps = steps
         self._done = 0
@@ -47,7 +47,9 @@ class Progress:
 
     @classmethod
     async def of(cls, steps: int, *, what: str) -> "Progress":
-        artifact = await acreate_progress_artifact(0.0, key=PROGRESS, description=what)
+        artifact: UUID | None = None
+        async with best_effort(f"progress of {what}"):
+            artifact = await acreate_progress_artifact(0.0, key=PROGRESS, description=what)
         return cls(artifact, steps)
 
     async def advance(self, phase: str, steps: int = 1) -> None:
@@ -55,7 +57,7 @@ class Progress:
         self._done = min(self._done + steps, self._steps)
         percent = 100.0 * self._done / self._steps
         told = (int(percent), phase)
-        if told == self._told:
+        if self._artifact is None or told == self._told:
             return
         self._told = told
         async with best_effort(f"progress {percent:.1f} %, {phase}"):

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,3 +193,20 @@ async def test_progress_is_written_once_for_each_percent_and_phase(
             await progress.advance(phase)
     assert written[-1] == (100.0, "upload")
     assert Counter(phase for _, phase in written) == {"create": 51, "upload": 51}
+
+
+async def test_a_prefect_that_is_away_when_an_operation_begins_costs_its_progress_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(*_: object, **__: object) -> UUID:
+        message = "connection refused"
+        raise httpx.ConnectError(message)
+
+    warned: list[object] = []
+    logger = SimpleNamespace(warning=lambda *words: warned.append(words))
+    monkeypatch.setattr(reports, "acreate_progress_artifact", away)
+    monkeypatch.setattr(reports, "aupdate_progress_artifact", away)
+    monkeypatch.setattr(reports, "get_run_logger", lambda: logger)
+    progress = await Progress.of(2, what="backup of demo")
+    await progress.advance("create")
+    assert len(warned) == 1
