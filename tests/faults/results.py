@@ -90,9 +90,7 @@ class Gatherer:
         failed = {"verdict": Verdict.FAILED, "seconds": round(report.duration, 1)}
         result = _read(json.loads(text) | (failed if report.failed else {}))
         self._results[result.key] = result
-
-    def pytest_sessionfinish(self) -> None:
-        write_results(self._path, self._results.values())
+        write_results(self._path, self._results.values())  # at once: a long run may be cut short
 
 
 def tell(request: pytest.FixtureRequest, result: Result) -> None:
