@@ -47,6 +47,7 @@ def plan_restore(
         for shard in topology.shards
         for seen in observed.of_shard(shard.name)
     )
+    _demand_nameable(parts)
     return RestorePlan(
         backup_name=request.backup,
         request=request,
@@ -187,6 +188,12 @@ def _filled(
         elif own:
             fill.append(table)
     return replace(part, fill=tuple(fill), follow=tuple(follow))
+
+
+def _demand_nameable(parts: Iterable[ReplicaRestore]) -> None:
+    """Raise InvalidRequest before anything is sent where a command could not name its tables."""
+    for part in parts:
+        _ = part.schema_patterns, part.late_patterns, part.data_patterns
 
 
 def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[Loss]:

@@ -110,6 +110,7 @@ def dry_run_outcome(plan: RestorePlan, attempt: Attempt, *, finished: datetime) 
         status=Status.PLANNED,
         started=attempt.started,
         finished=finished,
+        notes=plan.notes,
         next_steps=(
             f"Run it without dry_run; approved_plan={plan.digest!r} holds it to this plan.",
         ),
