@@ -42,6 +42,12 @@ test-faults: .venv/.dev peers ## the whole fault matrix, and its page in docs (W
 	@$(BIN)/pytest tests/faults --every-cell --cells-report .faults/cells.json -n $(WORKERS) $(PYTEST_ARGS); ended=$$?; \
 	  $(BIN)/python -m tests.faults .faults/cells.json > docs/reference/fault-matrix.md; exit $$ended
 
+.PHONY: bench
+bench: .venv/.dev ## what operations cost as shards, tables and parts are added, as tables for docs/reference/scale.md
+	@$(BIN)/python -m tests.benchmarks.tables
+	@$(BIN)/python -m tests.benchmarks.engine
+	@$(BIN)/python -m tests.benchmarks.shards
+
 .PHONY: lint
 lint: .venv/.dev ## all that CI checks besides tests, as the commit hooks define it
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure

@@ -1,0 +1,1 @@
+"""Benchmarks: what an operation costs as a cluster grows. Run by `make bench`, never by a test."""
