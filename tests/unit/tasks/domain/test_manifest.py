@@ -152,3 +152,13 @@ def test_size_is_that_of_all_replicas() -> None:
 def test_a_recorded_table_keeps_its_class() -> None:
     record = make_table_record(make_table(engine="ReplicatedMergeTree"))
     assert record.table_class is TableClass.REPLICATED
+
+
+def test_a_frozen_part_costs_the_manifest_few_characters() -> None:
+    def text_of(parts: int) -> str:
+        names = (f"202601_{number}_{number}_0" for number in range(parts))
+        record = make_table_record(fingerprint=make_fingerprint(*names))
+        replica = make_replica_record(0).model_copy(update={"tables": (record,)})
+        return make_manifest(replica).to_text()
+
+    assert len(text_of(1001)) - len(text_of(1)) < 30 * 1000
