@@ -30,6 +30,7 @@ from tasks.domain.recovery import (
     names_of,
     recover,
 )
+from tasks.domain.restore_need import end_of
 from tasks.fan_out import all_or_raise, fan_out
 from tasks.leftovers import drop_scratch
 
@@ -224,7 +225,8 @@ class _Abandonment:
             await writer.append(Event.UNDONE)
         for started in journal.unfinished():
             facts = started.lock()
-            await writer.append(Event.FINISHED, facts.instance if facts else "", way.value)
+            instance = facts.instance if facts else ""
+            await writer.append(Event.FINISHED, instance, end_of(journal).value)
 
 
 def _now() -> float:

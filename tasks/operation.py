@@ -32,6 +32,7 @@ from tasks.domain.journal import (
 from tasks.domain.lock import Claim
 from tasks.domain.outcomes import Attempt
 from tasks.domain.requests import Options
+from tasks.domain.restore_need import end_of
 from tasks.domain.topology import Topology
 from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
 from tasks.fleet import Fleet
@@ -253,5 +254,6 @@ async def end(session: ReplicaSession, instance: str) -> None:
     actions = await read_actions(session.server)
     if any(action.running and action.belongs_to(session.operation_id) for action in actions):
         return
-    if (await session.journal()).unfinished():
-        await session.note(Event.FINISHED, instance)
+    journal = await session.journal()
+    if journal.unfinished():
+        await session.note(Event.FINISHED, instance, end_of(journal).value)

@@ -25,7 +25,7 @@ _READ_OWN = (
 # of others, what tells whether they are over: what ended long ago is nobody's business
 _READ_ALL = (
     f"{_READ} if(operation_id = {{own:String}} AND ({{bulky:UInt8}} OR event NOT IN {_BULKY}) "
-    f"OR event = 'started', payload, '') AS payload FROM {_TABLE} "
+    f"OR event IN ('started', 'finished'), payload, '') AS payload FROM {_TABLE} "
     "WHERE operation_id = {own:String} OR event IN ('started', 'finished') AND "
     "(at > now() - toIntervalDay(30) OR operation_id IN (SELECT operation_id "
     f"FROM {_TABLE} WHERE event IN ('started', 'finished') GROUP BY operation_id "

@@ -9,6 +9,7 @@ from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.names import is_companion, manifest_name
 from tasks.domain.replica_choice import begun_on, choose
 from tasks.domain.requests import BackupRequest
+from tasks.domain.restore_need import half_restored_by
 from tasks.domain.tables import Table, TableClass, database_patterns, selected, table_patterns
 from tasks.domain.topology import Topology
 
@@ -73,6 +74,7 @@ def plan_backup(
         notes=(
             *(f"{name} was left out: {why}" for name, why in observed.unreachable.items()),
             *(choice.note for choice in choices.values() if choice.note),
+            *_half_restored(chosen),
             *_unmatched(request, plans),
         ),
     )
@@ -140,6 +142,16 @@ def _nothing(request: BackupRequest) -> str:
     if request.tables:
         return f"no table on any shard matches {', '.join(request.tables)}"
     return "there is no table to back up on any shard"
+
+
+def _half_restored(chosen: Sequence[Inspection]) -> list[str]:
+    """Tell where a backup may hold less than people think."""
+    return [
+        f"{seen.place}: restore operation {operation_id} ended half way there and no later one "
+        "made it whole: tables may lack rows, so do not let this backup replace an earlier one"
+        for seen in chosen
+        if (operation_id := half_restored_by(seen.journal)) is not None
+    ]
 
 
 def _unmatched(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:

@@ -15,7 +15,7 @@ class Event(StrEnum):
     """What a row says."""
 
     STARTED = "started"  # payload: the request, and under which lock it began
-    FINISHED = "finished"  # subject: the instance that wrote it
+    FINISHED = "finished"  # subject: the instance that wrote it; payload: how it left the tables
     STEP = "step"  # subject: the step that ended well on this replica
     INTENT = "intent"  # subject: the step that is about to begin
     FINGERPRINT = "fingerprint"  # payload: what was frozen

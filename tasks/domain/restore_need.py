@@ -11,6 +11,14 @@ from enum import StrEnum
 from tasks.domain.journal import Event, Journal, Step
 
 
+class End(StrEnum):
+    """How an attempt left the tables of one replica; stored with its end, so never renamed."""
+
+    UNTOUCHED = ""
+    HALF_RESTORED = "half restored"
+    RESTORED = "restored"
+
+
 class Need(StrEnum):
     """The first thing that is still to be done on a replica."""
 
@@ -40,6 +48,20 @@ def need_of(journal: Journal) -> Need:
     if since.did(Step.LATE):
         return Need.NOTHING
     return Need.FINISH if since.did(Step.DATA) else Need.ATTACH
+
+
+def end_of(journal: Journal) -> End:
+    """Tell how an operation leaves the tables of one replica; only restores touch them."""
+    if journal.last(Event.INTENT, Step.DROP) is None:
+        return End.UNTOUCHED
+    return End.RESTORED if _since_last_drop(journal).did(Step.LATE) else End.HALF_RESTORED
+
+
+def half_restored_by(journal: Journal) -> str | None:
+    """Name the restore that ended half way on one replica, if no later one made it whole."""
+    ends = (e for e in reversed(journal.entries) if e.event is Event.FINISHED and e.payload)
+    last = next(ends, None)
+    return last.operation_id if last is not None and last.payload == End.HALF_RESTORED else None
 
 
 def needs_together(

@@ -8,6 +8,7 @@ from tasks.domain.backup_plan import BackupPlan, doubtful_paths
 from tasks.domain.errors import InvalidRequest, PreflightFailed
 from tasks.domain.inspection import Inspection
 from tasks.domain.journal import Event
+from tasks.domain.restore_need import End
 from tests.builders import (
     BACKUP,
     backup_request,
@@ -226,6 +227,14 @@ def test_a_table_that_no_restore_could_name_is_refused_at_backup_time(patterns: 
     topology = make_topology(shards=1)
     with pytest.raises(InvalidRequest, match=r"shop\.my orders cannot be named"):
         make_backup_plan(backup_request(tables=patterns), observed=observed, topology=topology)
+
+
+def test_a_backup_of_a_half_restored_replica_tells_so() -> None:
+    half = make_entry(Event.FINISHED, operation_id="op-r", payload=End.HALF_RESTORED.value)
+    seen = make_inspection(0, journal=make_journal(half))
+    observed, topology = make_observation(seen), make_topology(shards=1)
+    (note,) = make_backup_plan(observed=observed, topology=topology).notes
+    assert f"{seen.place}: restore operation op-r ended half way" in note
 
 
 def test_a_pattern_that_means_nothing_is_told() -> None:

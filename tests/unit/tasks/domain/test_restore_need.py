@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from tasks.domain.journal import Entry, Event
-from tasks.domain.restore_need import Need, need_of, needs_together
+from tasks.domain.restore_need import End, Need, end_of, half_restored_by, need_of, needs_together
 from tests.builders import make_entry, make_journal
 
 
@@ -86,3 +86,39 @@ def test_a_follower_that_is_itself_a_source_takes_its_own_followers_along() -> N
     needs = {"a": Need.REMAKE, "b": Need.FINISH, "c": Need.NOTHING, "d": Need.NOTHING}
     found = needs_together(needs, {"b": ("a",), "c": ("b",)})
     assert found == {"a": Need.REMAKE, "b": Need.REMAKE, "c": Need.REMAKE, "d": Need.NOTHING}
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        pytest.param([], End.UNTOUCHED, id="refused-or-a-dry-run"),
+        pytest.param(["download", "safety"], End.UNTOUCHED, id="nothing-dropped"),
+        pytest.param(["drop?"], End.HALF_RESTORED, id="dropping"),
+        pytest.param(FILLED, End.HALF_RESTORED, id="attached"),
+        pytest.param([*FILLED, "late"], End.RESTORED, id="all-done"),
+        pytest.param(["drop?", "drop", "late"], End.RESTORED, id="nothing-to-bring-back-here"),
+        pytest.param([*FILLED, "late", "drop?"], End.HALF_RESTORED, id="dropping-again"),
+    ],
+)
+def test_a_restore_that_dropped_is_half_done_until_its_last_step(
+    words: list[str], end: End
+) -> None:
+    assert end_of(make_journal(*steps(*words))) is end
+
+
+@pytest.mark.parametrize(
+    ("ends", "named"),
+    [
+        pytest.param([], None, id="no-restore"),
+        pytest.param([End.HALF_RESTORED], "op-0", id="given-up"),
+        pytest.param([End.HALF_RESTORED, End.UNTOUCHED], "op-0", id="a-backup-or-dry-run-later"),
+        pytest.param([End.HALF_RESTORED, End.RESTORED], None, id="made-whole-later"),
+        pytest.param([End.RESTORED, End.HALF_RESTORED], "op-1", id="broken-later"),
+    ],
+)
+def test_a_half_restore_is_remembered_until_a_whole_one(ends: list[End], named: str | None) -> None:
+    entries = (
+        make_entry(Event.FINISHED, operation_id=f"op-{i}", payload=end.value)
+        for i, end in enumerate(ends)
+    )
+    assert half_restored_by(make_journal(*entries)) == named
