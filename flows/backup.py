@@ -176,6 +176,4 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
         [*succeeded(written), *others],
         lambda session: delete_leftovers(session, name),
     )
-    return replace(
-        stored, committed=frozenset(succeeded(written)), errors=failed(written, cleaned)
-    )
+    return replace(stored, committed=frozenset(succeeded(written)), errors=failed(written, cleaned))
