@@ -68,7 +68,7 @@ KNOWN: list[tuple[re.Pattern[str], Columns, Act]] = []
 
 def knows(statement: str, columns: Columns | None = None, **holes: str) -> Callable[[Act], Act]:
     """Register an answer; `holes`: names in angle brackets that stand for a pattern."""
-    pattern = re.escape(statement)
+    pattern = re.escape(" ".join(statement.split()))
     for name, meant in holes.items():
         pattern = pattern.replace(re.escape(f"<{name}>"), meant)
 

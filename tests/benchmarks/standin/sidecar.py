@@ -67,7 +67,7 @@ class Copy:
             "size_bytes": self.size_bytes,
             "created_at": self.created_at,
             "required": "",
-            "desc": "regular",
+            "desc": {"local": "regular", "remote": "tar, regular"}[location],
         }
 
 

@@ -8,6 +8,7 @@ import re
 import time
 from typing import Any
 
+from tasks.clickhouse import actions, journal, listing, parts, tables
 from tests.benchmarks.standin.native import Columns
 from tests.benchmarks.standin.shard import SUBMIT, Rows, Shard, knows
 from tests.benchmarks.standin.sidecar import Refused, Unknown
@@ -59,13 +60,7 @@ def _macros(shard: Shard, *_: Any) -> Rows:
     return [{"macro": name, "substitution": value} for name, value in shard.macros.items()]
 
 
-@knows(
-    "SELECT database, name, engine, toString(uuid) AS uuid, "
-    "toUInt32(metadata_modification_time) AS modified, create_table_query AS definition, "
-    "total_rows AS rows, total_bytes AS size_bytes FROM system.tables "
-    "WHERE is_temporary = 0 AND database NOT IN {system:Array(String)} ORDER BY database, name",
-    TABLES,
-)
+@knows(tables._READ, TABLES)
 def _tables(shard: Shard, *_: Any) -> Rows:
     return [table.shown() for _, table in sorted(shard.contents.tables.items())]
 
@@ -78,28 +73,13 @@ def _databases(shard: Shard, *_: Any) -> Rows:
     return [{"name": n, "engine": e} for n, e in sorted(shard.contents.databases.items())]
 
 
-@knows(
-    "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
-    "if(event IN ('fingerprint', 'manifest'), '', payload) AS payload FROM chops.operations "
-    "WHERE operation_id = {own:String} ORDER BY sequence, at",
-    JOURNAL,
-)
+@knows(journal._READ_OWN, JOURNAL)
 def _own_journal(shard: Shard, _: Any, request: Request) -> Rows:
     own = [row for row in shard.journal if row["operation_id"] == request.parameters["own"]]
     return [row | {"payload": "" if row["event"] in _BULKY else row["payload"]} for row in own]
 
 
-@knows(
-    "SELECT toUInt32(at) AS at, operation_id, operation, event, subject, "
-    "if(operation_id = {own:String} AND ({bulky:UInt8} "
-    "OR event NOT IN ('fingerprint', 'manifest')) OR event = 'started', payload, '') "
-    "AS payload FROM chops.operations "
-    "WHERE operation_id = {own:String} OR event IN ('started', 'finished') AND "
-    "(at > now() - toIntervalDay(30) OR operation_id IN (SELECT operation_id "
-    "FROM chops.operations WHERE event IN ('started', 'finished') GROUP BY operation_id "
-    "HAVING argMax(event, sequence) = 'started')) ORDER BY sequence, at",
-    JOURNAL,
-)
+@knows(journal._READ_ALL, JOURNAL)
 def _journal(shard: Shard, _: Any, request: Request) -> Rows:
     """Answer for a journal that is younger than thirty days: every one here is."""
     if "chops.operations" not in shard.contents.tables:
@@ -110,16 +90,14 @@ def _journal(shard: Shard, _: Any, request: Request) -> Rows:
         mine = row["operation_id"] == own
         if not mine and row["event"] not in {"started", "finished"}:
             continue
-        told = row["event"] == "started" or (mine and (bulky or row["event"] not in _BULKY))
+        told = row["event"] in {"started", "finished"} or (
+            mine and (bulky or row["event"] not in _BULKY)
+        )
         shown.append(row | {"payload": row["payload"] if told else ""})
     return shown
 
 
-@knows(
-    "SELECT payload FROM chops.operations WHERE operation_id = {own:String} "
-    "AND event = {event:String} AND subject = {subject:String} ORDER BY sequence DESC LIMIT 1",
-    {"payload": "String"},
-)
+@knows(journal._READ_PAYLOAD, {"payload": "String"})
 def _payload(shard: Shard, _: Any, request: Request) -> Rows:
     asked = request.parameters
     wanted = (asked["own"], asked["event"], asked["subject"])
@@ -269,19 +247,12 @@ def _submit(_shard: Shard, _found: Any, request: Request) -> None:
         raise Unknown("a command behind its fence")
 
 
-@knows(
-    "SELECT command, status, error FROM system.backup_actions ORDER BY rowNumberInAllBlocks()",
-    ACTIONS,
-)
+@knows(actions._READ, ACTIONS)
 def _actions(shard: Shard, *_: Any) -> Rows:
     return list(shard.sidecar.history)
 
 
-@knows(
-    "SELECT name, location, toInt64(size) AS size_bytes, toUInt32(created) AS created_at, "
-    "required, desc FROM system.backup_list",
-    LISTING,
-)
+@knows(listing._READ, LISTING)
 def _listing(shard: Shard, *_: Any) -> Rows:
     return shard.sidecar.listing()
 
@@ -300,11 +271,7 @@ def _engine(*_: Any) -> Rows:
     return [{"engine_full": f"URL('{ADDRESS}', 'JSONEachRow') {settings}"}]
 
 
-@knows(
-    "SELECT database, table, parts, arrayMap(part -> part.1, parts_list) AS names "
-    "FROM url({address:String}, 'JSONEachRow', {shape:String})",
-    FROZEN,
-)
+@knows(parts._FROZEN, FROZEN)
 def _frozen(shard: Shard, _: Any, request: Request) -> Rows:
     found = re.search(
         r"\?(local|remote)_backup=([^&]+)&list_parts=1$", request.parameters["address"]
@@ -313,12 +280,6 @@ def _frozen(shard: Shard, _: Any, request: Request) -> Rows:
     return shard.sidecar.frozen(found[1], found[2])
 
 
-@knows(
-    "SELECT database, table, name, partition_id, rows, bytes_on_disk, hash_of_all_files, active "
-    "FROM system.parts WHERE database IN {databases:Array(String)} "
-    "AND table IN {names:Array(String)} "
-    "AND concat(database, '.', table) IN {tables:Array(String)}",
-    PARTS,
-)
+@knows(parts._PARTS, PARTS)
 def _parts(shard: Shard, _: Any, request: Request) -> Rows:
     return shard.contents.parts_of(_list_of(request.parameters["tables"]))
