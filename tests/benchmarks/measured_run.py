@@ -53,7 +53,6 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     given = json.loads(sys.stdin.read())
     os.environ["PREFECT_API_URL"] = given["api_url"]
-    os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):

@@ -87,11 +87,13 @@ def run_flow(operation: str, inventory: Inventory, api_url: str) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.measured_run"],
         input=json.dumps(asked),
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         cwd=PROJECT,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     measured = json.loads(done.stdout.splitlines()[-1])
     assert measured["status"] == "Completed", measured
     rows = asyncio.run(rows_of(measured["run"]))
