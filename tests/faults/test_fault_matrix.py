@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,7 +35,8 @@ def test_whatever_breaks_the_operation_run_again_leaves_every_row_once_and_no_or
     first = _interrupted(cell, story, stage, seconds=request.config.getoption("--stop-seconds"))
     end = first if first.completed else _run_again(cell, story, stage)
     if end.completed:
-        story.demand_done()
+        with _history_told(stage, first):
+            story.demand_done()
         told(Verdict.WENT_ON if first.completed else Verdict.RAN_AGAIN, first.told)
         return
     assert end.ours, end.told
@@ -61,3 +64,16 @@ def _interrupted(cell: Cell, story: Story, stage: Scene, *, seconds: float) -> E
 def _run_again(cell: Cell, story: Story, stage: Scene) -> End:
     with stage.running(cell.operation, story.form) as flow:
         return flow.end()
+
+
+@contextmanager
+def _history_told(stage: Scene, first: End) -> Iterator[None]:
+    """Let a failure show how the first run ended, and what the sidecars were told."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(f"the first run: {first}")
+        for number in range(len(stage.bench.nodes)):
+            rows = (f"{row['status']}: {row['command']}" for row in stage.bench.actions(number))
+            error.add_note("\n".join([f"sidecar {number}:", *rows]))
+        raise
