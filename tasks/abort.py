@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tasks.clickhouse import commands
-from tasks.clickhouse.actions import Lease, Sidecar, Timeouts, read_actions
+from tasks.clickhouse.actions import Sidecar, Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.commands import Verb
 from tasks.clickhouse.journal import JournalWriter, read_journal, read_payload
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import write_companion
+from tasks.clickhouse.submission import Lease
 from tasks.clickhouse.versions import read_sidecar_version
 from tasks.domain.abort_result import Abandoned
 from tasks.domain.actions import Action, ActionStatus, at_work_for, stops_what_it_kills

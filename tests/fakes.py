@@ -59,10 +59,14 @@ class Work:
 
 @dataclass
 class Reaction:
-    """What happens to the next command: refused, taken, or taken without a reply."""
+    """What happens to the next command: refused, taken, or taken without a reply.
+
+    One that hangs for too long begins nothing, whatever else is said.
+    """
 
     refusal: BackupError | None = None
     taken: bool = True
+    hangs_seconds: float = 0.0
     seconds: float = 5.0
     vanishes_after: float = float("inf")
     status: str = "success"
@@ -117,8 +121,9 @@ class FakeSidecarServer(Server):
         self.sent.append(told["cmd"])
         self.fences.append(told["not_after"])
         reaction = self._reactions.pop(0) if self._reactions else Reaction()
-        if reaction.taken:
-            now = asyncio.get_running_loop().time()
+        await asyncio.sleep(reaction.hangs_seconds)
+        now = asyncio.get_running_loop().time()
+        if reaction.taken and EPOCH + int(now) < told["not_after"]:
             self.history.append(
                 Work(
                     command=told["cmd"],

@@ -6,54 +6,36 @@ verb and last word second, and its absence counts only when seen twice, seconds 
 """
 
 import asyncio
-import contextlib
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.commands import Command, Token, Verb
 from tasks.clickhouse.errors import redacted
 from tasks.clickhouse.sidecar_tables import sidecar_tables
+from tasks.clickhouse.submission import Lease, ReplyLost, Submission, until_in_time
 from tasks.domain.actions import Action, ActionStatus
 from tasks.domain.errors import (
     ActionFailed,
-    BackupError,
     ClusterBusy,
     ClusterUnavailable,
     FateUnknown,
     NotAllowed,
 )
-from tasks.domain.lock import LONGEST_FENCE_SECONDS
 
 # one try: a dead sidecar would otherwise keep a SELECT inside the server for two minutes
 READ_ONCE = {"http_max_tries": 1, "http_receive_timeout": 60}
 SYNCHRONOUS_SECONDS = 1800
 _ABSENT_FOR_SECONDS = 2.0
 _SHORTEST_POLL, _LONGEST_POLL = 0.1, 5.0
-_SUBMIT = (
-    "INSERT INTO system.backup_actions(command) "
-    "SELECT {cmd:String} AS command WHERE toUInt32(now()) < {not_after:UInt32}"
-)
 _READ = "SELECT command, status, error FROM system.backup_actions ORDER BY rowNumberInAllBlocks()"
 _DUPLICATE = "command is already running"
 
 
 Guard = Callable[[], Awaitable[None]]
-
-
-class Lease(Protocol):
-    """What lets an operation act: asked before every command and while waiting."""
-
-    async def check(self) -> None:
-        """Raise LockLost when another one may act."""
-
-    def fence(self) -> AbstractContextManager[int]:
-        """Lend the seconds in which one command may begin, and remember it until it cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +70,7 @@ class Sidecar:
         self.server = server
         self.operation_id = operation_id
         self._lease = lease
+        self._submission = Submission(server, lease)
         self._timeouts = timeouts
 
     def token(self) -> Token:
@@ -151,7 +134,7 @@ class Sidecar:
         """Send behind a fence. A busy sidecar is waited for; ClusterBusy when patience ends."""
         try:
             await self._send(command, guard=guard)
-        except _ReplyLost as lost:
+        except ReplyLost as lost:
             # the command may have been taken all the same: only its row can tell
             if not await self._appeared(command, not_after=lost.not_after):
                 message = f"{self._what(command)} was not taken: {lost}"
@@ -163,11 +146,11 @@ class Sidecar:
         Raises FateUnknown when the reply was lost: deleting again is harmless.
         """
         try:
-            await self._send(command, timeout_seconds=SYNCHRONOUS_SECONDS)
+            await until_in_time(lambda: self._send(command, timeout_seconds=SYNCHRONOUS_SECONDS))
         except ActionFailed as error:
             if "is not found" not in str(error):
                 raise
-        except _ReplyLost as lost:
+        except ReplyLost as lost:
             message = f"{self._what(command)}: {lost}"
             raise FateUnknown(message) from lost
 
@@ -179,11 +162,13 @@ class Sidecar:
         """
         seconds = math.ceil(self._timeouts.action_seconds)
         try:
-            await self._insert(commands.kill(action), timeout_seconds=seconds)
+            await until_in_time(
+                lambda: self._submission.send(commands.kill(action), timeout_seconds=seconds)
+            )
         except ActionFailed as error:
             if "not found" not in str(error):
                 raise
-        except _ReplyLost as lost:
+        except ReplyLost as lost:
             message = f"`{action.verb} {action.name}` on {self.server.name} was killed: {lost}"
             raise FateUnknown(message) from lost
 
@@ -196,7 +181,7 @@ class Sidecar:
             if guard is not None:
                 await guard()
             try:
-                await self._insert(command, timeout_seconds=timeout_seconds)
+                await self._submission.send(command, timeout_seconds=timeout_seconds)
             except ClusterBusy:
                 if clock() + pause > deadline:
                     raise
@@ -263,24 +248,6 @@ class Sidecar:
             await self._lease.check()
             await poll.pause()
 
-    async def _insert(self, command: Command, *, timeout_seconds: int) -> None:
-        now = await self.server.value("SELECT toUInt32(now()) AS now")
-        await self._lease.check()
-        with sidecar_tables(self.server):
-            sending = self._sent(command, now=int(now), timeout_seconds=timeout_seconds)
-            await _never_left_in_flight(sending)
-
-    async def _sent(self, command: Command, *, now: int, timeout_seconds: int) -> None:
-        with self._lease.fence() as seconds:
-            parameters = {"cmd": command.text, "not_after": now + seconds}
-            settings = {"http_receive_timeout": timeout_seconds}
-            try:
-                await self.server.execute(
-                    _SUBMIT, parameters, settings=settings, timeout_seconds=timeout_seconds
-                )
-            except ClusterUnavailable as error:
-                raise _ReplyLost(str(error), not_after=now + seconds) from error
-
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""
         poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
@@ -308,30 +275,6 @@ class Sidecar:
             raise FateUnknown(message)
         message = f"{self._what(command)} ended as {ended.status}: {redacted(ended.error)}"
         raise ActionFailed(message)
-
-
-async def _never_left_in_flight(request: Coroutine[Any, Any, None]) -> None:
-    """Await a request; who is cancelled meanwhile first waits until it cannot begin any more.
-
-    So whoever cleans up after a cancelled flow finds a row of all that will ever have one.
-    """
-    sending = asyncio.create_task(request)
-    try:
-        await asyncio.shield(sending)
-    except asyncio.CancelledError:
-        await asyncio.wait({sending}, timeout=LONGEST_FENCE_SECONDS)
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, BackupError, _ReplyLost):
-            await sending
-        raise
-
-
-class _ReplyLost(Exception):
-    """A command was sent and nobody answered. `not_after`: when it cannot begin any more."""
-
-    def __init__(self, message: str, *, not_after: int) -> None:
-        super().__init__(message)
-        self.not_after = not_after
 
 
 class _Polling:

@@ -1,9 +1,10 @@
 """A session: one replica during one operation, with its server, its sidecar and its journal."""
 
-from tasks.clickhouse.actions import Lease, Sidecar, Timeouts
+from tasks.clickhouse.actions import Sidecar, Timeouts
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.journal import JournalWriter, read_own_journal, read_payload
 from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.submission import Lease
 from tasks.domain.journal import Event, Journal
 
 
