@@ -170,7 +170,7 @@ async def _ended(operation: str, form: Mapping[str, Any]) -> End:
         await _flows()[operation](**form)
     except BackupError as error:
         return End(error=type(error).__name__, ours=True, told=_told(error))
-    except Exception as error:  # noqa: BLE001 - a fault of the program is told as such
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a fault is told as such
         told = "".join(traceback.format_exception(error))
         return End(error=type(error).__name__, told=told)
     return End()
