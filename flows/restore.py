@@ -108,7 +108,7 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
         observed,
         name=request.backup,
         request=request.without_options(),
-        steps=len(RestorePhase) * len(replicas),
+        steps=(len(RestorePhase) - (not request.keeps_safety_copy)) * len(replicas),
     )
     plan = await _planned(request, fleet, operation)
     await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
@@ -124,6 +124,7 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
     await fleet.demand(RestorePhase.PREFLIGHT, fleet.sessions, prove_overrides)
     await fleet.demand(RestorePhase.SETTLE, fleet.sessions, settle_down)
     observed = await operation.observe()
+    _demand_source(request, observed)
     kept: Mapping[str, Kept] = {}
     if request.undoes:
         width = request.options.concurrency
@@ -218,9 +219,7 @@ async def _replaced(course: Course, plan: RestorePlan, prepared: Restored) -> Re
     await course.phase(
         RestorePhase.LATE_TABLES, lambda session, part: create_late_tables(session, part, name)
     )
-    tables = await course.phase(
-        RestorePhase.COMPARE, lambda session, _: read_restored_tables(session), reached="restored"
-    )
+    tables = await course.phase(RestorePhase.COMPARE, read_restored_tables, reached="restored")
     await course.phase(RestorePhase.CLEAN, lambda session, _: delete_leftovers(session, name))
     return replace(
         prepared,

@@ -9,6 +9,7 @@ from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import drop_manifest_table
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
+from tasks.domain.journal import Event, Step
 from tasks.domain.names import is_probe_of, manifest_name, undone_by
 from tasks.domain.tables import is_scratch_database
 from tasks.domain.undo import is_expired
@@ -21,7 +22,7 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
 
     A local copy pins merged-away parts, and a restarted sidecar would upload it again.
     """
-    passing = set() if undone_by(backup) else {backup, manifest_name(backup)}
+    passing = await _brought_by(session, backup)
     for row in (await read_listing(session.server)).rows:
         leftover = is_probe_of(backup, row.name)
         if row.location == "local":
@@ -29,6 +30,15 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
         if leftover:
             await session.sidecar.delete(commands.delete(row.location, row.name))
     await drop_scratch(session.server)
+
+
+async def _brought_by(session: ReplicaSession, backup: str) -> set[str]:
+    """Name the local copies that this operation made or fetched: a safety copy is none of them."""
+    if undone_by(backup):
+        return set()
+    journal = await session.journal()
+    intents = (journal.last(Event.INTENT, step) for step in (Step.CREATE, Step.DOWNLOAD))
+    return {manifest_name(backup), backup} if any(intents) else {manifest_name(backup)}
 
 
 async def _is_expired(session: ReplicaSession, copy: str) -> bool:

@@ -19,6 +19,7 @@ from tasks.clickhouse.lock import TableDoor
 from tasks.clickhouse.session import ReplicaSession
 from tasks.discovery import inspect_cluster
 from tasks.domain.abort_result import Abandoned, ways_out
+from tasks.domain.actions import at_work_for
 from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
@@ -31,6 +32,7 @@ from tasks.domain.journal import (
 )
 from tasks.domain.lock import Claim
 from tasks.domain.outcomes import Attempt
+from tasks.domain.recovery import names_of
 from tasks.domain.requests import Options
 from tasks.domain.restore_need import end_of
 from tasks.domain.topology import Topology
@@ -251,9 +253,11 @@ async def begin(session: ReplicaSession, payload: str) -> None:
 async def end(session: ReplicaSession, instance: str) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
     await session.lease.check()
-    actions = await read_actions(session.server)
-    if any(action.running and action.belongs_to(session.operation_id) for action in actions):
-        return
     journal = await session.journal()
+    own, started = session.operation_id, journal.last(Event.STARTED)
+    name = journal.name_of(own)
+    names = names_of(started.operation, own, name) if started and name else ()
+    if at_work_for(await read_actions(session.server), operation_id=own, names=names):
+        return
     if journal.unfinished():
         await session.note(Event.FINISHED, instance, end_of(journal).value)

@@ -34,6 +34,7 @@ from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
     demand_creatable,
     demand_not_attached,
+    demand_not_recreated,
     demand_only_backup_rows,
     demand_own,
     tables_to_drop,
@@ -113,7 +114,8 @@ async def drop_shard_tables(
     if still:
         message = f"{session.replica}: {', '.join(still)} came back while they were dropped"
         raise TargetChanged(message)
-    await until_unregistered(session, entries)
+    # all that will be made here: an earlier try may have dropped without seeing the end of it
+    await until_unregistered(session, [*entries, *part.entries.values()])
     await session.note(Event.STEP, Step.DROP)
 
 
@@ -168,8 +170,12 @@ async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, back
 
 
 @task(task_run_name="read-tables-{session.replica}", **HEALING)
-async def read_restored_tables(session: ReplicaSession) -> dict[str, Table]:
-    return await _standing(session)
+async def read_restored_tables(session: ReplicaSession, part: ReplicaRestore) -> dict[str, Table]:
+    """Read what stands at the end; what was compared must still be the tables of this restore."""
+    standing = await _standing(session)
+    names = [record.full_name for record in (*part.create, *part.late)]
+    demand_not_recreated(names, await session.journal(), standing)
+    return standing
 
 
 async def _create(
@@ -217,6 +223,7 @@ async def _attached(
     finally:
         if not attaching.done():
             attaching.cancel()
+            await asyncio.wait({attaching})
     await attaching
     return _merged(seen, await read_parts(session.server, names))
 

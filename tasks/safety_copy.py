@@ -113,7 +113,7 @@ async def _save(session: ReplicaSession, doomed: Sequence[Table], options: Resto
     if missing:
         message = (
             f"shard {session.shard}, replica {session.replica}: the sidecar left "
-            f"{', '.join(missing)} out of the safety copy; nothing was dropped"
+            f"{', '.join(missing)} out of the safety copy; nothing was dropped here"
         )
         raise PreflightFailed(message)
     with_rows = [table.full_name for table in kept if table.engine.endswith("MergeTree")]

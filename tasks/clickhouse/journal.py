@@ -27,7 +27,8 @@ _READ_ALL = (
     f"{_READ} if(operation_id = {{own:String}} AND ({{bulky:UInt8}} OR event NOT IN {_BULKY}) "
     f"OR event IN ('started', 'finished'), payload, '') AS payload FROM {_TABLE} "
     "WHERE operation_id = {own:String} OR event IN ('started', 'finished') AND "
-    "(at > now() - toIntervalDay(30) OR operation_id IN (SELECT operation_id "
+    "(at > now() - toIntervalDay(30) OR event = 'finished' AND payload != '' "
+    "OR operation_id IN (SELECT operation_id "
     f"FROM {_TABLE} WHERE event IN ('started', 'finished') GROUP BY operation_id "
     f"HAVING argMax(event, sequence) = 'started')) {_ORDER}"
 )

@@ -240,16 +240,21 @@ def _restore_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
             local.append(seen.name)
         local.append(safety_name(seen.operation_id))
         here = [copy for copy in local if remains.lists("local", copy)]
-        if not dropped:
+        if not dropped and not seen.silent:
             why = "nothing was dropped: tables are as they were"
             gone = tuple(("local", copy) for copy in here)
             return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=gone)
         # whole copies may bring the rows back when the bucket cannot
         partial = tuple(("local", c) for c in here if not _is_kept(remains, seen, c))
-        why = state_of_restore(remains.journal)
+        why = state_of_restore(remains.journal) if dropped else _may_have_dropped(seen)
         return Remedy(replica=remains.replica, way=Way.KEEP, why=why, delete=partial)
 
     return decide
+
+
+def _may_have_dropped(seen: Interrupted) -> str:
+    """Say why copies are kept: an undo needs those of all replicas, where one has dropped."""
+    return f"nothing was dropped here, but {', '.join(seen.silent)} may have dropped its tables"
 
 
 def _is_kept(remains: Remains, seen: Interrupted, copy: str) -> bool:

@@ -63,12 +63,12 @@ def _demand_approved(plan: RestorePlan, observed: Observation, operation_id: str
 
 
 def _accepted_digest(observed: Observation, operation_id: str) -> str | None:
-    """Find the plan that an earlier attempt began to carry out: what is left of it is not less."""
-    for seen in observed.inspections:
-        noted = seen.journal.of(operation_id).last(Event.STEP, Step.PLAN)
-        if noted is not None:
-            return noted.payload
-    return None
+    """Find the plan that an earlier attempt began to drop by: what is left of it is not less."""
+    journals = [seen.journal.of(operation_id) for seen in observed.inspections]
+    if all(journal.last(Event.INTENT, Step.DROP) is None for journal in journals):
+        return None
+    noted = (journal.last(Event.STEP, Step.PLAN) for journal in journals)
+    return next((entry.payload for entry in noted if entry is not None), None)
 
 
 def demand_reachable(observed: Observation) -> None:

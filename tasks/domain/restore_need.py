@@ -8,6 +8,7 @@ are the tables of every replica to which its rows may have been replicated.
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from tasks.domain.fingerprint import Verdict
 from tasks.domain.journal import Event, Journal, Step
 
 
@@ -54,7 +55,11 @@ def end_of(journal: Journal) -> End:
     """Tell how an operation leaves the tables of one replica; only restores touch them."""
     if journal.last(Event.INTENT, Step.DROP) is None:
         return End.UNTOUCHED
-    return End.RESTORED if _since_last_drop(journal).did(Step.LATE) else End.HALF_RESTORED
+    since = _since_last_drop(journal)
+    noted = since.last(Event.STEP, Step.DATA)
+    compared = noted.document() if noted is not None else None
+    failed = any(table["verdict"] == Verdict.FAILED for table in compared or ())
+    return End.RESTORED if since.did(Step.LATE) and not failed else End.HALF_RESTORED
 
 
 def half_restored_by(journal: Journal) -> str | None:

@@ -48,6 +48,27 @@ def demand_creatable(names: Iterable[str], journal: Journal, standing: Mapping[s
         raise TargetChanged(message)
 
 
+def demand_not_recreated(
+    names: Iterable[str], journal: Journal, standing: Mapping[str, Table]
+) -> None:
+    """Raise TargetChanged for a table that stands in the place of the one that was compared.
+
+    Altering a table is no reason: its UUID stays. A table that is gone is told by the comparison.
+    """
+    made = journal.identities()
+    foreign = [
+        name
+        for name in names
+        if name in standing and name in made and not made[name].startswith(standing[name].uuid)
+    ]
+    if foreign:
+        message = (
+            f"{', '.join(foreign)} was dropped and made anew by somebody else after its rows were "
+            "attached: what stands there was not compared"
+        )
+        raise TargetChanged(message)
+
+
 def demand_own(names: Iterable[str], journal: Journal, standing: Mapping[str, Table]) -> None:
     """Raise TargetChanged when a table is not the one that this restore made."""
     made = journal.identities()

@@ -253,6 +253,13 @@ def test_a_restore_is_undone_before_its_first_drop() -> None:
     assert remedy.delete == (("local", BACKUP), ("local", SAFETY))
 
 
+def test_a_silent_replica_may_have_dropped_so_copies_for_its_undo_stay() -> None:
+    state = remains(0, journal="started download? safety", lists=WHOLE)
+    (remedy,) = recover(interrupted(state, operation="restore", silent=replica_name(1)))
+    assert (remedy.way, remedy.delete) == (Way.KEEP, ())
+    assert f"{replica_name(1)} may have dropped" in remedy.why
+
+
 def test_a_local_copy_that_was_there_before_the_restore_stays() -> None:
     state = remains(0, journal="started", lists=WHOLE[:1])
     (remedy,) = recover(interrupted(state, operation="restore"))

@@ -1,5 +1,6 @@
 """What is still to be done: no row is attached twice, on one replica and on its siblings."""
 
+import json
 from itertools import product
 
 import pytest
@@ -104,6 +105,12 @@ def test_a_restore_that_dropped_is_half_done_until_its_last_step(
     words: list[str], end: End
 ) -> None:
     assert end_of(make_journal(*steps(*words))) is end
+
+
+def test_a_restore_whose_comparison_failed_is_half_done() -> None:
+    compared = json.dumps([{"verdict": "passed"}, {"verdict": "failed"}])
+    entries = [*steps("drop?", "drop", "schema"), make_entry(Event.STEP, "data", payload=compared)]
+    assert end_of(make_journal(*entries, *steps("late"))) is End.HALF_RESTORED
 
 
 @pytest.mark.parametrize(

@@ -220,12 +220,27 @@ def test_a_rerun_of_an_approved_restore_goes_on_though_less_is_left_to_do() -> N
     digest = make_restore_plan(
         observed=make_observation(make_target(0, 0, table), make_target(1))
     ).digest
-    begun = make_journal(make_entry(Event.STEP, Step.PLAN, payload=digest), made(table))
+    begun = make_journal(
+        make_entry(Event.STEP, Step.PLAN, payload=digest),
+        make_entry(Event.INTENT, Step.DROP),
+        made(table),
+    )
     rest = make_observation(make_target(0, 0, table, journal=begun), make_target(1))
     plan = make_restore_plan(restore_request(approved_plan=digest), observed=rest)
     assert plan.of(replica_name(0)).drop == ()
     with pytest.raises(InvalidRequest, match="not the approved one"):
         make_restore_plan(restore_request(approved_plan=plan.digest), observed=rest)
+
+
+def test_before_the_first_drop_a_rerun_is_held_to_what_stands_then() -> None:
+    digest = make_restore_plan().digest
+    begun = make_journal(make_entry(Event.STEP, Step.PLAN, payload=digest))
+    appeared = make_target(0, 0, make_table(rows=0), journal=begun)
+    with pytest.raises(InvalidRequest, match="not the approved one"):
+        make_restore_plan(
+            restore_request(approved_plan=digest),
+            observed=make_observation(appeared, make_target(1)),
+        )
 
 
 def test_the_lines_tell_losses_first() -> None:

@@ -10,6 +10,7 @@ from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
     demand_creatable,
     demand_not_attached,
+    demand_not_recreated,
     demand_only_backup_rows,
     demand_own,
     tables_to_drop,
@@ -158,6 +159,27 @@ def test_rows_are_attached_only_to_tables_that_this_restore_made(
         return
     with pytest.raises(TargetChanged, match="is not the table that this restore made"):
         demand_own(["shop.orders"], journal, now)
+
+
+@pytest.mark.parametrize(
+    ("table", "same"),
+    [
+        pytest.param(make_table(modified=1), True, id="unchanged"),
+        pytest.param(make_table(modified=2), True, id="altered"),
+        pytest.param(None, True, id="gone-and-told-elsewhere"),
+        pytest.param(make_table(uuid="another"), False, id="recreated"),
+    ],
+)
+def test_only_the_very_table_that_was_compared_counts_at_the_end(
+    table: Table | None, *, same: bool
+) -> None:
+    journal = make_journal(made(make_table(modified=1)))
+    now = {} if table is None else standing(table)
+    if same:
+        demand_not_recreated(["shop.orders"], journal, now)
+        return
+    with pytest.raises(TargetChanged, match="made anew by somebody else"):
+        demand_not_recreated(["shop.orders"], journal, now)
 
 
 FROZEN = make_fingerprint("202601_1_1_0", "202601_2_2_0")
