@@ -250,7 +250,7 @@ class Sidecar:
 
     async def _appeared(self, command: Command, *, not_after: int) -> bool:
         """Look for the row of a command whose reply was lost, until its fence has passed."""
-        poll = _Polling(self._timeouts.action_seconds, what=self._what(command))
+        poll = _Polling(self._timeouts.busy_seconds, what=self._what(command))
         while True:
             try:
                 if _own_row(await read_actions(self.server), command) is not None:
@@ -262,6 +262,7 @@ class Sidecar:
                 if poll.over:
                     message = f"{self._what(command)}: no reply, and no way to look"
                     raise FateUnknown(message) from error
+            await self._lease.check()
             await poll.pause()
 
     def _what(self, command: Command) -> str:
