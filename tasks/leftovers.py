@@ -4,7 +4,7 @@ from prefect import task
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
-from tasks.clickhouse.journal import read_own_journal
+from tasks.clickhouse.journal import read_journal, read_own_journal
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import drop_manifest_table
 from tasks.clickhouse.session import ReplicaSession
@@ -12,7 +12,7 @@ from tasks.clickhouse.tables import drop_database, read_database_engines, read_t
 from tasks.domain.journal import Event, Step
 from tasks.domain.names import is_probe_of, manifest_name, undone_by
 from tasks.domain.tables import is_scratch_database
-from tasks.domain.undo import is_expired
+from tasks.domain.undo import is_expired, is_needed
 from tasks.fan_out import HEALING
 
 
@@ -45,6 +45,9 @@ async def _is_expired(session: ReplicaSession, copy: str) -> bool:
     """Tell whether a local copy is the safety copy of a finished restore, kept long enough."""
     restore = undone_by(copy)
     if restore is None or restore == session.operation_id:
+        return False
+    everybody = await read_journal(session.server, operation_id=session.operation_id)
+    if is_needed(copy, everybody):
         return False
     journal = await read_own_journal(session.server, operation_id=restore)
     now = await session.server.value("SELECT toUInt32(now()) AS now")

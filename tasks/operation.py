@@ -229,7 +229,8 @@ def _refusal(other: Entry) -> str:
     return (
         f"{other.operation} operation {other.operation_id} began here {under}, and never ended: "
         "wait for it; if its process is dead, "
-        f"`python -m flows abort --operation-id {other.operation_id}`"
+        f"`python -m flows abort --operation-id {other.operation_id}`, with the installation and "
+        "its inventory"
     )
 
 

@@ -140,9 +140,10 @@ async def attach_shard_data(
     """
     journal = await session.journal()
     noted = journal.last(Event.STEP, Step.DATA)
-    if noted is not None and part.need.filled:
-        return _COMPARISONS.validate_json(noted.payload)
     names = [table.full_name for table in part.fill]
+    if noted is not None and part.need.filled:  # true of the tables that were compared then
+        demand_own(names, journal, await _standing(session))
+        return _COMPARISONS.validate_json(noted.payload)
     seen: dict[str, tuple[Part, ...]] = {}
     if names:
         demand_own(names, journal, await _standing(session))

@@ -5,7 +5,7 @@ with nothing but the servers.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prefect import task
@@ -17,7 +17,7 @@ from tasks.clickhouse.parts import read_fingerprints, read_frozen, read_parts
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import read_functions, read_macros, read_tables
 from tasks.domain.errors import PreflightFailed, TargetChanged
-from tasks.domain.fingerprint import Fingerprint
+from tasks.domain.fingerprint import Fingerprint, Part
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import ReplicaRecord, TableRecord
 from tasks.domain.names import safety_name
@@ -98,8 +98,10 @@ async def _doomed(session: ReplicaSession, part: ReplicaRestore) -> list[Table]:
 async def _save(session: ReplicaSession, doomed: Sequence[Table], options: RestoreOptions) -> None:
     """Take the safety copy anew, and see that the sidecar left no rows out."""
     name = safety_name(session.operation_id)
-    if (await read_listing(session.server)).has(name):
+    if (await read_listing(session.server)).local(name) is not None:
+        await _demand_ours(session, name)
         await session.sidecar.delete(commands.delete("local", name))
+    await session.note(Event.INTENT, Step.SAFETY)
     command = commands.create(
         name,
         session.sidecar.token(),
@@ -121,6 +123,15 @@ async def _save(session: ReplicaSession, doomed: Sequence[Table], options: Resto
     await _note_record(session, kept, prints)
     document = {"keep_hours": options.keep_safety_copy_hours}
     await session.note(Event.STEP, Step.SAFETY, json.dumps(document))
+
+
+async def _demand_ours(session: ReplicaSession, name: str) -> None:
+    if (await session.journal()).last(Event.INTENT, Step.SAFETY) is None:
+        message = (
+            f"shard {session.shard}, replica {session.replica}: a local backup {name} stands in "
+            "the way that this restore did not make; delete or rename it"
+        )
+        raise PreflightFailed(message)
 
 
 async def _note_record(
@@ -149,8 +160,25 @@ async def _unsaved(session: ReplicaSession, doomed: Sequence[Table]) -> bool | N
     if frozen is None:
         return None
     standing = await read_parts(session.server, [table.full_name for table in doomed])
+    prints = await _recorded_prints(session)
     return any(
-        part.active and part.name not in frozen.get(table, frozenset())
+        _is_unsaved(parts, frozen.get(table, frozenset()), prints.get(table))
         for table, parts in standing.items()
-        for part in parts
     )
+
+
+def _is_unsaved(
+    parts: Sequence[Part], frozen: Collection[str], fingerprint: Fingerprint | None
+) -> bool:
+    """Compare by name and, where known, by content: a table made anew counts its parts anew."""
+    if any(part.active and part.name not in frozen for part in parts):
+        return True
+    return fingerprint is not None and fingerprint.lacks(parts)
+
+
+async def _recorded_prints(session: ReplicaSession) -> dict[str, Fingerprint | None]:
+    text = await session.payload(Event.FINGERPRINT, safety_name(session.operation_id))
+    if not text:
+        return {}
+    record = ReplicaRecord.model_validate_json(text)
+    return {table.full_name: table.fingerprint for table in record.tables}

@@ -1,11 +1,11 @@
 """The journal table `chops.operations` of one server: made when missing, appended to, read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import UNKNOWN_DATABASE, UNKNOWN_TABLE
-from tasks.domain.errors import ServerError
+from tasks.domain.errors import PreflightFailed, ServerError
 from tasks.domain.journal import Entry, Event, Journal
 from tasks.domain.tables import RESERVED_DATABASE
 
@@ -59,13 +59,13 @@ async def read_journal(server: Server, *, operation_id: str, bulky: bool = False
         if error.code not in _NEVER_MADE:
             raise
         return Journal(())
-    return Journal(tuple(_entry(row) for row in rows))
+    return _journal(rows, server)
 
 
 async def read_own_journal(server: Server, *, operation_id: str) -> Journal:
     """Read the rows of this operation alone, without what is bulky."""
     rows = await server.rows(_READ_OWN, {"own": operation_id})
-    return Journal(tuple(_entry(row) for row in rows))
+    return _journal(rows, server)
 
 
 async def read_payload(server: Server, *, operation_id: str, event: Event, subject: str) -> str:
@@ -100,5 +100,16 @@ class JournalWriter:
         return int(await self._server.value(f"SELECT max(sequence) AS highest FROM {_TABLE}") or 0)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(**{**row, "event": Event(row["event"])})
+def _journal(rows: Iterable[Mapping[str, Any]], server: Server) -> Journal:
+    return Journal(tuple(_entry(row, server) for row in rows))
+
+
+def _entry(row: Mapping[str, Any], server: Server) -> Entry:
+    try:
+        return Entry.from_row(row)
+    except ValueError as error:
+        message = (
+            f"{_TABLE} on {server.name} holds a row that no operation wrote (operation_id "
+            f"{row['operation_id']!r}, event {row['event']!r}): {error}; delete it"
+        )
+        raise PreflightFailed(message) from error

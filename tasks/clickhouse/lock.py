@@ -8,6 +8,7 @@ who holds are one step. Renewals and the release are rows in it.
 import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import TABLE_EXISTS
@@ -15,7 +16,8 @@ from tasks.domain.errors import ClusterBusy, ServerError
 from tasks.domain.lock import Holder, Superseded
 from tasks.domain.tables import RESERVED_DATABASE
 
-_TABLE = re.compile(r"lock_(\d+)")
+_TABLE = re.compile(r"lock_([1-9]\d*)")
+_SAID = ("operation_id", "operation", "instance", "lease_seconds")
 _TOLD = (
     "SELECT default_expression AS told FROM system.columns "
     "WHERE database = {database:String} AND table = {table:String} AND name = 'holder'"
@@ -109,7 +111,7 @@ class TableDoor:
         )
         return Holder(
             generation=generation,
-            **json.loads(str(told).strip("'")),
+            **_facts(str(told), generation),
             released=bool(rows[0]["released"]),
             sign=str(rows[0]["sign"]),
             since=datetime.fromtimestamp(int(rows[0]["made"]), UTC),
@@ -118,6 +120,16 @@ class TableDoor:
 
     async def _write(self, ours: Holder, event: str) -> None:
         await self._server.insert_row(_name(ours.generation), {"event": event})
+
+
+def _facts(told: str, generation: int) -> dict[str, Any]:
+    """Read what a holder said of itself. Raises ClusterBusy where it is not one of ours."""
+    try:
+        found = json.loads(told.strip("'"))
+        return {name: found[name] for name in _SAID}
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{_name(generation)} is no lock of ours: drop it"
+        raise ClusterBusy(message) from error
 
 
 def _name(generation: int) -> str:

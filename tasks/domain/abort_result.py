@@ -109,7 +109,8 @@ def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
         saved = any(remains.journal.did(Step.SAFETY) for remains in seen.remains)
         copy = safety_name(seen.operation_id)
         told.append(
-            f"To undo it: restore_cluster(backup={copy!r}, overwrite=True)."
+            f"To undo it: restore_cluster(backup={copy!r}, overwrite=True), with the "
+            "installation and its inventory."
             if saved
             else "It cannot be undone: no safety copy was taken."
         )

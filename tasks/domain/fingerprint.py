@@ -105,6 +105,11 @@ class Fingerprint(BaseModel):
         wanted = set(self.contents)
         return tuple(part for part in parts if part.active and content_of(part) in wanted)
 
+    def lacks(self, parts: Iterable[Part]) -> bool:
+        """Tell whether rows stand in an active part that was not frozen."""
+        wanted = set(self.contents)
+        return any(part.active and content_of(part) not in wanted for part in parts)
+
     def foreign_among(self, parts: Iterable[Part]) -> tuple[Part, ...]:
         """Find parts with rows of somebody else: inserted, or merged into more than was frozen."""
         seen = tuple(parts)

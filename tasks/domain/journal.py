@@ -5,10 +5,10 @@ whether another operation is under way, is read from here and from nowhere else.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Event(StrEnum):
@@ -63,13 +63,29 @@ class Entry:
     subject: str = ""
     payload: str = ""
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Take a row of the table. Raises ValueError for one that no operation ever wrote."""
+        entry = cls(**{**row, "event": Event(row["event"])})
+        if entry.event is Event.STARTED:
+            document = entry.document()
+            if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+                message = "a start without a name"
+                raise ValueError(message)
+            entry.lock()
+        return entry
+
     def document(self) -> Any:
         return json.loads(self.payload) if self.payload else None
 
     def lock(self) -> LockFacts | None:
         """Tell under which lock a start was written down; None where it does not say."""
         facts = (self.document() or {}).get("lock")
-        return None if facts is None else LockFacts(**facts)
+        try:
+            return None if facts is None else LockFacts(**facts)
+        except TypeError as error:
+            message = "a start under a lock that is none"
+            raise ValueError(message) from error
 
 
 @dataclass(frozen=True, slots=True)

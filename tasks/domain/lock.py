@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol, Self
 
 from tasks.domain.errors import ClusterBusy, LockLost
+from tasks.domain.names import aborted_id
 
 # what a restore may stop: running them again loses nothing. A restore that stops half-way would
 PREEMPTIBLE = frozenset({"backup", "verify", "prune"})
@@ -144,7 +145,8 @@ def fence_seconds(remaining: float) -> int:
 def refusal(holder: Holder, door: str) -> ClusterBusy:
     message = (
         f"{holder.sentence} at {door}. Wait for it, or stop it: "
-        f"`python -m flows abort --operation-id {holder.operation_id}`"
+        f"`python -m flows abort --operation-id {aborted_id(holder.operation_id)}`, with the "
+        "installation and its inventory"
     )
     return ClusterBusy(message)
 

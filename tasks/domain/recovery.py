@@ -238,7 +238,8 @@ def _restore_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
         local = [manifest_name(seen.name)]
         if remains.meant_to(Step.DOWNLOAD):
             local.append(seen.name)
-        local.append(safety_name(seen.operation_id))
+        if remains.meant_to(Step.SAFETY):
+            local.append(safety_name(seen.operation_id))
         here = [copy for copy in local if remains.lists("local", copy)]
         if not dropped and not seen.silent:
             why = "nothing was dropped: tables are as they were"

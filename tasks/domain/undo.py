@@ -12,6 +12,7 @@ from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.names import undone_by
 from tasks.domain.requests import Scope
+from tasks.domain.restore_need import End
 from tasks.domain.topology import Topology
 
 _HOUR_SECONDS = 3600
@@ -66,6 +67,20 @@ def manifest_of_copies(name: str, kept: Mapping[str, Kept], topology: Topology) 
         shards={s.name: tuple(r.name for r in s.replicas) for s in topology.shards},
         replicas=tuple(records[replica.name] for replica in topology.replicas),
     )
+
+
+def is_needed(copy: str, journal: Journal) -> bool:
+    """Tell whether an operation that restores from `copy` has not made the tables whole yet.
+
+    `journal`: starts and ends of all operations on the replica that keeps the copy.
+    """
+    ends: dict[str, str | None] = {}
+    for entry in journal.entries:
+        if entry.event is Event.STARTED and entry.document()["name"] == copy:
+            ends[entry.operation_id] = None
+        if entry.event is Event.FINISHED and entry.operation_id in ends:
+            ends[entry.operation_id] = entry.payload
+    return any(end in {None, End.HALF_RESTORED.value} for end in ends.values())
 
 
 def is_expired(journal: Journal, *, now: int) -> bool:

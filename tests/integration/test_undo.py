@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from deployments.sandbox.prefect_server import PrefectServer
 from tasks.domain.errors import BackupNotFound, OperationIncomplete
 from tasks.domain.outcomes import RestoreOutcome, Status
-from tests.integration.bench import Bench
+from tasks.domain.phases import RestorePhase
+from tests.integration.bench import ORDERS, Bench
+from tests.integration.killing import LEASE, another_process
+from tests.moments import Moment, Point
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
 
@@ -93,6 +97,56 @@ async def test_a_table_that_somebody_made_anew_since_the_restore_is_left_alone(
     assert undone.status is Status.COMPLETED
     assert any("shop.gone" in note for note in undone.notes)
     assert "`b` String" in one_shard.nodes[0].query("SHOW CREATE TABLE shop.gone FORMAT TSVRaw")
+
+
+async def test_a_restore_that_was_undone_is_not_called_complete_when_it_runs_again(
+    one_shard: Bench,
+) -> None:
+    before, done = await replaced(one_shard, "undone-since", operation_id="op-undone-since")
+    await one_shard.restore(f"pre-restore-{done.operation_id}", overwrite=True)
+    with pytest.raises(OperationIncomplete, match="not the table that this restore made"):
+        await one_shard.restore(
+            "undone-since",
+            overwrite=True,
+            accept_loss=["shop.orders"],
+            operation_id="op-undone-since",
+        )
+    assert everything(one_shard) == before
+
+
+async def test_rows_of_a_table_that_was_made_anew_after_an_interrupted_drop_are_kept(
+    one_shard: Bench, prefect_server: PrefectServer
+) -> None:
+    one_shard.fill_shop(rows=30, parts=1)
+    await one_shard.backup("dropped")
+    form = {"backup": "dropped", "operation_id": "op-dropped", "overwrite": True}
+    moment = Moment(
+        phase=RestorePhase.DROP, replica=one_shard.members[0].replica, point=Point.RUNNING
+    )
+    with another_process(prefect_server, one_shard, "restore", moment, **form) as flow:
+        assert flow.is_held()
+        await one_shard.wait_for(
+            lambda: one_shard.tables("shop") == [""], what="the table is dropped"
+        )
+    one_shard.everywhere(ORDERS)
+    one_shard.add_orders(0, rows=5, parts=1, first=5000)
+    theirs = one_shard.contents("shop.orders")
+    with pytest.raises(OperationIncomplete, match="after their safety copy was taken"):
+        await one_shard.restore("dropped", operation_id="op-dropped", overwrite=True, options=LEASE)
+    assert one_shard.contents("shop.orders") == theirs
+
+
+async def test_a_local_backup_of_a_stranger_named_like_a_safety_copy_is_not_replaced(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=30)
+    await one_shard.backup("crossed")
+    one_shard.tell(0, "create --tables=shop.* pre-restore-op-crossed")
+    before = everything(one_shard)
+    with pytest.raises(OperationIncomplete, match="this restore did not make"):
+        await one_shard.restore("crossed", overwrite=True, operation_id="op-crossed")
+    assert everything(one_shard) == before
+    assert "pre-restore-op-crossed" in one_shard.listed(0, "local")
 
 
 async def test_a_safety_copy_goes_when_its_time_is_over_and_no_copy_of_a_stranger_does(

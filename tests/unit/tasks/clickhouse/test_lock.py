@@ -45,6 +45,7 @@ async def test_the_holder_stands_in_the_newest_generation() -> None:
     )
 
 
-async def test_a_table_that_names_no_holder_is_told_not_taken_for_a_free_lock() -> None:
+@pytest.mark.parametrize("told", ["", "'a note'", "'[1]'", '\'{"operation": "backup"}\''])
+async def test_a_table_that_names_no_holder_is_told_not_taken_for_a_free_lock(told: str) -> None:
     with pytest.raises(ClusterBusy, match=r"chops\.lock_4 .* no lock of ours"):
-        await TableDoor(server_with("lock_3", "lock_4", told="")).newest()
+        await TableDoor(server_with("lock_3", "lock_4", told=told)).newest()

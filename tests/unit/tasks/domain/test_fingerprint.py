@@ -148,3 +148,18 @@ def test_an_empty_table_passes_when_it_is_empty_again() -> None:
 )
 def test_a_comparison_says_what_it_found(comparison: Comparison, sentence: str) -> None:
     assert sentence in comparison.sentence
+
+
+@pytest.mark.parametrize(
+    ("part", "lacks"),
+    [
+        pytest.param(make_part(), False, id="frozen"),
+        pytest.param(make_part("202601_7_7_0", hash=make_part().hash), False, id="renamed"),
+        pytest.param(make_part(hash=make_part("other").hash), True, id="same-name-other-rows"),
+        pytest.param(make_part("202601_2_2_0", active=False), False, id="merged-away"),
+    ],
+)
+def test_rows_that_were_not_frozen_are_known_by_content_not_by_name(
+    part: Part, *, lacks: bool
+) -> None:
+    assert Fingerprint.of([make_part()]).lacks([part]) is lacks

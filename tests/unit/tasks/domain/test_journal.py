@@ -153,3 +153,19 @@ def test_another_operation_is_over_when_we_hold_its_lock_or_that_very_attempt_wr
 ) -> None:
     journals = [make_journal(start), make_journal(*elsewhere)]
     assert is_surely_over(start, journals, door=TABLE) is over
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        pytest.param("noticed", "", id="unknown-event"),
+        pytest.param("started", "", id="start-of-nothing"),
+        pytest.param("started", "not json", id="not-json"),
+        pytest.param("started", "[1]", id="no-object"),
+        pytest.param("started", '{"name": "b", "lock": {"a": 1}}', id="no-lock"),
+    ],
+)
+def test_a_row_that_no_operation_wrote_is_not_taken_for_one(event: str, payload: str) -> None:
+    row = {"at": 1, "operation_id": "ghost", "operation": "backup", "subject": ""}
+    with pytest.raises(ValueError, match=r"start|Event|Expecting"):
+        Entry.from_row(row | {"event": event, "payload": payload})

@@ -247,14 +247,14 @@ WHOLE = [("local", BACKUP), ("local", SAFETY), ("remote", BACKUP)]
 
 
 def test_a_restore_is_undone_before_its_first_drop() -> None:
-    state = remains(0, journal="started download? safety", lists=WHOLE)
+    state = remains(0, journal="started download? safety? safety", lists=WHOLE)
     (remedy,) = recover(interrupted(state, operation="restore"))
     assert remedy.way is Way.UNDO
     assert remedy.delete == (("local", BACKUP), ("local", SAFETY))
 
 
 def test_a_silent_replica_may_have_dropped_so_copies_for_its_undo_stay() -> None:
-    state = remains(0, journal="started download? safety", lists=WHOLE)
+    state = remains(0, journal="started download? safety? safety", lists=WHOLE)
     (remedy,) = recover(interrupted(state, operation="restore", silent=replica_name(1)))
     assert (remedy.way, remedy.delete) == (Way.KEEP, ())
     assert f"{replica_name(1)} may have dropped" in remedy.why
@@ -346,9 +346,17 @@ def test_a_restore_that_was_finished_has_nothing_left_to_do() -> None:
     assert ways_out(abandoned(interrupted(remains(0, journal=words), operation="restore"))) == ()
 
 
+def test_a_local_copy_of_a_stranger_with_the_name_of_the_safety_copy_stays() -> None:
+    state = remains(0, journal="started", lists=[("local", SAFETY)])
+    (remedy,) = recover(interrupted(state, operation="restore"))
+    assert remedy.delete == ()
+
+
 def test_the_safety_copy_that_an_undo_reads_outlives_an_abort_of_the_undo() -> None:
     source = "pre-restore-op-before"
-    state = remains(0, journal="started safety", lists=[("local", source), ("local", SAFETY)])
+    state = remains(
+        0, journal="started safety? safety", lists=[("local", source), ("local", SAFETY)]
+    )
     seen = replace(interrupted(state, operation="restore"), name=source)
     (remedy,) = recover(seen)
     assert (remedy.way, remedy.delete) == (Way.UNDO, (("local", SAFETY),))

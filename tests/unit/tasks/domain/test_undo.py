@@ -8,9 +8,16 @@ from tasks.domain.errors import BackupNotFound, InvalidRequest, PreflightFailed,
 from tasks.domain.journal import Event, Step
 from tasks.domain.names import safety_name
 from tasks.domain.restore_guard import demand_allowed
+from tasks.domain.restore_need import End
 from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_planning import plan_restore
-from tasks.domain.undo import Kept, demand_copies, is_expired, manifest_of_copies
+from tasks.domain.undo import (
+    Kept,
+    demand_copies,
+    is_expired,
+    is_needed,
+    manifest_of_copies,
+)
 from tests.builders import (
     make_entry,
     make_journal,
@@ -23,6 +30,7 @@ from tests.builders import (
     make_topology,
     replica_name,
     restore_request,
+    started,
 )
 
 COPY = safety_name("mistake")
@@ -144,3 +152,22 @@ def test_a_copy_expires_when_its_restore_is_over_and_its_time_too(
     entries: list[Any], now: int, *, expired: bool
 ) -> None:
     assert is_expired(make_journal(*entries), now=now) is expired
+
+
+@pytest.mark.parametrize(
+    ("ends", "needed"),
+    [
+        pytest.param([], True, id="under-way-or-dead"),
+        pytest.param([End.HALF_RESTORED], True, id="given-up-half-way"),
+        pytest.param([End.HALF_RESTORED, End.RESTORED], False, id="finished-since"),
+        pytest.param([End.UNTOUCHED], False, id="refused"),
+    ],
+)
+@pytest.mark.parametrize("source", [COPY, "another"], ids=["of-this-copy", "of-another-backup"])
+def test_a_copy_is_needed_until_the_undo_that_reads_it_is_whole(
+    source: str, ends: list[End], *, needed: bool
+) -> None:
+    undoing = {"operation_id": "op-undo", "operation": "restore"}
+    begun = started(restore_request(), name=source, **undoing)
+    ended = (make_entry(Event.FINISHED, payload=end.value, **undoing) for end in ends)
+    assert is_needed(COPY, make_journal(begun, *ended)) == (needed and source == COPY)
