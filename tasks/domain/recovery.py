@@ -195,7 +195,8 @@ def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
             # a manifest of that name is another operation's, and so is the data by now
             remote = () if _manifests(seen) else _own_remote(remains, seen.name)
             gone = (*here, *remote)
-            return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=gone)
+            doubt = _unseen_upload(remains) if not remote else ""
+            return Remedy(replica=remains.replica, way=Way.UNDO, why=why + doubt, delete=gone)
         lacks = remains.meant_to(Step.CREATE) and not remains.holds("remote", manifest)
         return Remedy(
             replica=remains.replica,
@@ -219,6 +220,15 @@ def _passing(remains: Remains, name: str) -> tuple[Copy, ...]:
     if remains.meant_to(Step.CREATE):
         local.append(name)
     return (*(("local", copy) for copy in local if remains.lists("local", copy)), *probes)
+
+
+def _unseen_upload(remains: Remains) -> str:
+    """Tell that an empty listing proves nothing: with the storage away it is empty too."""
+    if not remains.meant_to(Step.UPLOAD) or remains.meant_to(Step.UNDO):
+        return ""
+    if remains.listing is None or remains.listing.remote_rows:
+        return ""
+    return "; its listing shows nothing remote, so what was uploaded may still lie there"
 
 
 def _own_remote(remains: Remains, name: str) -> tuple[Copy, ...]:

@@ -233,6 +233,23 @@ def test_nothing_is_touched_where_something_is_still_at_work(state: str, operati
     assert remedy == Remedy(replica=replica_name(0), way=Way.LEAVE, why="still at work")
 
 
+@pytest.mark.parametrize(
+    ("journal", "listed", "doubted"),
+    [
+        pytest.param("create? upload?", [], True, id="nothing-remote-is-listed"),
+        pytest.param("create? upload?", [OTHER], False, id="the-storage-answers"),
+        pytest.param("create? upload? undo?", [], False, id="deleted-by-an-earlier-try"),
+        pytest.param("create?", [], False, id="nothing-was-uploaded"),
+    ],
+)
+def test_an_upload_that_an_empty_listing_does_not_show_is_told(
+    journal: str, listed: list[tuple[str, str]], *, doubted: bool
+) -> None:
+    (remedy,) = recover(interrupted(remains(0, journal=f"started {journal}", lists=listed)))
+    assert remedy.way is Way.UNDO
+    assert ("may still lie there" in remedy.why) is doubted
+
+
 def test_a_sidecar_that_does_not_say_what_it_holds_is_left_open() -> None:
     mute = Remains(shard="0", replica=replica_name(), journal=journal_of("started", "create?"))
     assert ways(interrupted(mute)) == [Way.LEAVE]
