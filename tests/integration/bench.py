@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tasks.domain.errors import BackupError
 from tasks.domain.outcomes import BackupOutcome, RestoreOutcome
 
 ONCE = {"http_max_tries": "1", "http_receive_timeout": "60"}
+_SEED = "seed-"
 DEADLINE = timedelta(seconds=60)
 QUICK = {"lease_seconds": 12, "busy_timeout_seconds": 5, "action_timeout_seconds": 60}
 OF_USERS = "name NOT IN ('system', 'default', 'INFORMATION_SCHEMA', 'information_schema')"
@@ -214,7 +216,7 @@ class Bench:
         """Put another backup into each shard's path: flows need no probes to tell them apart."""
         for number, member in enumerate(self.members):
             self._turn(number)
-            name = f"seed-{member.shard}"
+            name = f"{_SEED}{member.shard}"
             if name in self.listed(number, "remote"):
                 continue
             self.nodes[number].query("CREATE DATABASE seed")
@@ -227,6 +229,10 @@ class Bench:
         """Lend it to one test, and leave nothing for the next one, whatever this one did."""
         yield self
         self.clean()
+        if self.cluster.store is None:  # names are free again: for other tests, and for a retry
+            for copy in self.cluster.remote.glob("backup/*/*"):
+                if not copy.name.startswith(_SEED):
+                    shutil.rmtree(copy)
 
     def clean(self) -> None:
         """Leave no database, function, local copy, journal or knob; remote backups stay."""
