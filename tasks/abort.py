@@ -21,15 +21,15 @@ from tasks.clickhouse.versions import read_sidecar_version
 from tasks.domain.abort_result import Abandoned
 from tasks.domain.actions import Action, ActionStatus, at_work_for, stops_what_it_kills
 from tasks.domain.errors import BackupError, ClusterUnavailable, FateUnknown
-from tasks.domain.journal import Event, Journal, Step
+from tasks.domain.journal import Entry, Event, Journal, Step
 from tasks.domain.names import aborted_id, manifest_name
 from tasks.domain.recovery import (
     Interrupted,
     Remains,
     Remedy,
     Way,
-    names_of,
     recover,
+    touched_by,
 )
 from tasks.domain.restore_need import end_of
 from tasks.fan_out import all_or_raise, fan_out
@@ -52,15 +52,16 @@ class _Begun:
     """What journals say of the operation. Without a journal it is known by its token alone."""
 
     operation_id: str
-    operation: str = ""
-    name: str = ""
+    start: Entry | None = None
     journals: Mapping[str, Journal] = field(default_factory=dict)
 
     @property
-    def names(self) -> frozenset[str]:
-        if not self.name:
-            return frozenset()
-        return names_of(self.operation, self.operation_id, self.name)
+    def operation(self) -> str:
+        return self.start.operation if self.start else ""
+
+    @property
+    def name(self) -> str:
+        return str(self.start.document()["name"]) if self.start else ""
 
 
 async def abandon(
@@ -130,18 +131,9 @@ class _Abandonment:
             name: look.of(operation_id) for name, look in looks.items() if isinstance(look, Journal)
         }
         silent = {name: str(look) for name, look in looks.items() if isinstance(look, BackupError)}
-        for journal in journals.values():
-            start = journal.last(Event.STARTED)
-            if start is not None:
-                name = str(start.document()["name"])
-                begun = _Begun(
-                    operation_id=operation_id,
-                    operation=start.operation,
-                    name=name,
-                    journals=journals,
-                )
-                return begun, silent
-        return _Begun(operation_id=operation_id, journals=journals), silent
+        starts = (journal.last(Event.STARTED) for journal in journals.values())
+        start = next((start for start in starts if start is not None), None)
+        return _Begun(operation_id=operation_id, start=start, journals=journals), silent
 
     def _server(self, replica: str) -> Server:
         return next(site.server for site in self._sites if site.server.name == replica)
@@ -193,7 +185,7 @@ class _Abandonment:
 
     async def _running(self, server: Server, begun: _Begun) -> tuple[Action, ...]:
         history = await read_actions(server)
-        return at_work_for(history, operation_id=begun.operation_id, names=begun.names)
+        return at_work_for(history, operation_id=begun.operation_id, names=touched_by(begun.start))
 
     async def _apply(self, remedy: Remedy, seen: Interrupted, begun: _Begun) -> None:
         server, journal = self._server(remedy.replica), begun.journals[remedy.replica]

@@ -60,7 +60,7 @@ async def upload_shard_backup(
     begun = (await session.journal()).last(Event.INTENT, Step.UPLOAD)
     if begun is None and await session.holds(backup, location="remote"):
         message = (
-            f"shard {session.shard}, replica {session.replica}: {backup} lies in the remote "
+            f"{session.place}: {backup} lies in the remote "
             "storage already, and this operation did not bring it there: use another name"
         )
         raise BackupUnusable(message)
@@ -78,14 +78,13 @@ async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, b
     found = (await read_listing(session.server)).remote(backup)
     if found is None or found.broken or found.size_bytes <= 0:
         what = "is not listed" if found is None else found.desc or "is empty"
-        message = f"shard {session.shard}, replica {session.replica}: {backup} {what} remotely"
+        message = f"{session.place}: {backup} {what} remotely"
         raise StorageUnavailable(message)
     kept = await read_frozen(session.server, backup, location="remote")
     gaps = () if kept is None else record.gaps_in({t: len(names) for t, names in kept.items()})
     if gaps:
         message = (
-            f"shard {session.shard}, replica {session.replica}: the remote copy of {backup} lacks "
-            f"what was frozen: {', '.join(gaps)}"
+            f"{session.place}: the remote copy of {backup} lacks what was frozen: {', '.join(gaps)}"
         )
         raise BackupUnusable(message)
     return found.size_bytes
@@ -217,7 +216,7 @@ async def _kept_tables(
     ]
     if left_out:
         message = (
-            f"shard {session.shard}, replica {session.replica}: the sidecar left out "
+            f"{session.place}: the sidecar left out "
             f"{', '.join(left_out)}; mend its skip_tables, or name the tables to back up"
         )
         raise ActionFailed(message)

@@ -69,7 +69,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     by_database = any(pattern.endswith(".*") for pattern in part.schema_patterns)
     if surplus and by_database:  # these tables would be made anew too
         message = (
-            f"shard {session.shard}, replica {session.replica}: what was downloaded of {backup} "
+            f"{session.place}: what was downloaded of {backup} "
             f"holds tables that its manifest does not name: {', '.join(surplus)}"
         )
         raise BackupUnusable(message)
@@ -81,7 +81,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     ]
     if missing:
         message = (
-            f"shard {session.shard}, replica {session.replica}: the local copy of {backup} "
+            f"{session.place}: the local copy of {backup} "
             f"lacks {', '.join(sorted(set(missing)))}, or parts of it; nothing was dropped"
         )
         raise BackupUnusable(message)
@@ -96,7 +96,7 @@ async def _remove_leftover(session: ReplicaSession, backup: str, *, ours: bool) 
     same = remote is not None and remote.created_at == local.created_at
     if not (ours or same or local.broken):
         message = (
-            f"shard {session.shard}, replica {session.replica}: a local backup {backup} stands in "
+            f"{session.place}: a local backup {backup} stands in "
             "the way, and it is not a copy of the remote one; delete or rename it"
         )
         raise PreflightFailed(message)

@@ -46,12 +46,12 @@ async def _is_expired(session: ReplicaSession, copy: str) -> bool:
     restore = undone_by(copy)
     if restore is None or restore == session.operation_id:
         return False
-    everybody = await read_journal(session.server, operation_id=session.operation_id)
-    if is_needed(copy, everybody):
-        return False
     journal = await read_own_journal(session.server, operation_id=restore)
     now = await session.server.value("SELECT toUInt32(now()) AS now")
-    return is_expired(journal, now=int(now))
+    if not is_expired(journal, now=int(now)):
+        return False
+    everybody = await read_journal(session.server, operation_id=session.operation_id)
+    return not is_needed(copy, everybody)
 
 
 async def drop_scratch(server: Server) -> None:

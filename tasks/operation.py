@@ -32,7 +32,7 @@ from tasks.domain.journal import (
 )
 from tasks.domain.lock import Claim
 from tasks.domain.outcomes import Attempt
-from tasks.domain.recovery import names_of
+from tasks.domain.recovery import touched_by
 from tasks.domain.requests import Options
 from tasks.domain.restore_need import end_of
 from tasks.domain.topology import Topology
@@ -255,10 +255,9 @@ async def end(session: ReplicaSession, instance: str) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
     await session.lease.check()
     journal = await session.journal()
-    own, started = session.operation_id, journal.last(Event.STARTED)
-    name = journal.name_of(own)
-    names = names_of(started.operation, own, name) if started and name else ()
-    if at_work_for(await read_actions(session.server), operation_id=own, names=names):
+    names = touched_by(journal.last(Event.STARTED))
+    actions = await read_actions(session.server)
+    if at_work_for(actions, operation_id=session.operation_id, names=names):
         return
     if journal.unfinished():
         await session.note(Event.FINISHED, instance, end_of(journal).value)

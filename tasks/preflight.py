@@ -31,7 +31,7 @@ async def prove_overrides(session: ReplicaSession) -> None:
             await session.note(Event.STEP, Step.OVERRIDES)
             return
     message = (
-        f"shard {session.shard}, replica {session.replica}: its sidecar ignores --env overrides "
+        f"{session.place}: its sidecar ignores --env overrides "
         "(general.disable_environment_override), so its own retention could delete other backups"
     )
     raise PreflightFailed(message)

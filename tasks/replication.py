@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from prefect import task
-from pydantic import TypeAdapter
 
 from tasks.clickhouse.parts import read_parts
 from tasks.clickhouse.replication import demand_coordination, read_registered, read_replication
@@ -16,7 +15,7 @@ from tasks.domain.errors import ClusterUnavailable, TransientError
 from tasks.domain.fingerprint import Part
 from tasks.domain.inspection import replicated_tables
 from tasks.domain.journal import Event, Step
-from tasks.domain.outcomes import TableComparison
+from tasks.domain.outcomes import COMPARISONS, TableComparison
 from tasks.domain.replication import KeeperEntry
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_result import caught_up
@@ -25,7 +24,6 @@ from tasks.fan_out import HEALING
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.5, 15.0
 _FORGET_SECONDS = 120.0
-_COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
 
 
 @task(task_run_name="coordination-{part.shard}-{part.replica}", **HEALING)
@@ -81,7 +79,7 @@ async def catch_up(
     """
     noted = (await session.journal()).last(Event.STEP, Step.CATCH_UP)
     if noted is not None and part.need.filled:
-        return _COMPARISONS.validate_json(noted.payload)
+        return COMPARISONS.validate_json(noted.payload)
     waiting = {
         source: _Waiting(session, sources[source], tables)
         for source, tables in _tables_by_source(part).items()
@@ -90,7 +88,7 @@ async def catch_up(
     found = [done for wait in waiting.values() for done in await wait.until(deadline)]
     compared = caught_up(part, found)
     if all(progress.complete for progress in found):
-        await session.note(Event.STEP, Step.CATCH_UP, _COMPARISONS.dump_json(compared).decode())
+        await session.note(Event.STEP, Step.CATCH_UP, COMPARISONS.dump_json(compared).decode())
     return compared
 
 

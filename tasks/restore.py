@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 
 from prefect import task
-from pydantic import TypeAdapter
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.manifest import read_manifest
@@ -27,7 +26,7 @@ from tasks.domain.errors import (
 from tasks.domain.fingerprint import Part
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
-from tasks.domain.outcomes import TableComparison
+from tasks.domain.outcomes import COMPARISONS, TableComparison
 from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_need import Need
 from tasks.domain.restore_plan import ReplicaRestore
@@ -46,7 +45,6 @@ from tasks.replication import entries_of, until_unregistered
 from tasks.safety_copy import renew_safety_copy
 
 _COLLECT_SECONDS = 2.0
-_COMPARISONS = TypeAdapter(tuple[TableComparison, ...])
 
 
 @task(task_run_name="settle-{session.replica}", **HEALING)
@@ -139,19 +137,19 @@ async def attach_shard_data(
     Not retried: an attach that may have run in part is repaired by the next attempt.
     """
     journal = await session.journal()
-    noted = journal.last(Event.STEP, Step.DATA)
     names = [table.full_name for table in part.fill]
-    if noted is not None and part.need.filled:  # true of the tables that were compared then
+    if names:  # what was compared earlier is true of these very tables, too
         demand_own(names, journal, await _standing(session))
-        return _COMPARISONS.validate_json(noted.payload)
+    noted = journal.last(Event.STEP, Step.DATA)
+    if noted is not None and part.need.filled:
+        return COMPARISONS.validate_json(noted.payload)
     seen: dict[str, tuple[Part, ...]] = {}
     if names:
-        demand_own(names, journal, await _standing(session))
         demand_not_attached(part.fill, await read_parts(session.server, names))
         await session.note(Event.INTENT, Step.DATA)
         seen = await _attached(session, part, backup)
     compared = rows_compared(part, seen)
-    await session.note(Event.STEP, Step.DATA, _COMPARISONS.dump_json(compared).decode())
+    await session.note(Event.STEP, Step.DATA, COMPARISONS.dump_json(compared).decode())
     return compared
 
 

@@ -114,7 +114,7 @@ async def _save(session: ReplicaSession, doomed: Sequence[Table], options: Resto
     missing = [table.full_name for table in doomed if table not in kept and table.saveable]
     if missing:
         message = (
-            f"shard {session.shard}, replica {session.replica}: the sidecar left "
+            f"{session.place}: the sidecar left "
             f"{', '.join(missing)} out of the safety copy; nothing was dropped here"
         )
         raise PreflightFailed(message)
@@ -128,7 +128,7 @@ async def _save(session: ReplicaSession, doomed: Sequence[Table], options: Resto
 async def _demand_ours(session: ReplicaSession, name: str) -> None:
     if (await session.journal()).last(Event.INTENT, Step.SAFETY) is None:
         message = (
-            f"shard {session.shard}, replica {session.replica}: a local backup {name} stands in "
+            f"{session.place}: a local backup {name} stands in "
             "the way that this restore did not make; delete or rename it"
         )
         raise PreflightFailed(message)

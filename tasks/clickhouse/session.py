@@ -35,6 +35,10 @@ class ReplicaSession:
     def replica(self) -> str:
         return self.server.name
 
+    @property
+    def place(self) -> str:
+        return f"shard {self.shard}, replica {self.replica}"
+
     async def holds(self, backup: str, *, location: str) -> bool:
         """Tell whether the sidecar lists a whole copy of `backup`, `local` or `remote`."""
         return (await read_listing(self.server)).holds(backup, location=location)

@@ -1,16 +1,15 @@
 """Actions: what a row of a sidecar's history says, and whom it belongs to."""
 
-import re
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tasks.domain.names import is_probe_of, manifest_name
+from tasks.domain.versions import number_of
 
 # the override that carries an operation's id in every command
 TOKEN = "CHOPS_OP"  # noqa: S105 - the name of an override, not a secret
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _KILLS_SINCE = (2, 8, 1)
 
 
@@ -106,5 +105,5 @@ def stops_what_it_kills(sidecar_version: str) -> bool:
 
     A build from source does not know its version, and is taken for a new one.
     """
-    found = _VERSION.search(sidecar_version)
-    return found is None or tuple(int(part) for part in found.groups()) >= _KILLS_SINCE
+    number = number_of(sidecar_version)
+    return number is None or number >= _KILLS_SINCE

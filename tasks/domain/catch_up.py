@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from tasks.domain.fingerprint import Part, Verdict
 from tasks.domain.replication import Replication
 
-_FIELDS = 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatchUp:
@@ -46,7 +44,7 @@ def not_seen(wanted: Iterable[Part], *, here: Iterable[Part], there: Iterable[Pa
     held = set(map(_content, here))
     merged: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for part in there:
-        if _content(part) in held and (blocks := _blocks(part)):
+        if _content(part) in held and (blocks := part.blocks):
             merged[part.partition_id].append(blocks)
     return [
         part
@@ -60,15 +58,7 @@ def _content(part: Part) -> tuple[str, int, str]:
 
 
 def _is_covered(part: Part, merged: Iterable[tuple[int, int]]) -> bool:
-    blocks = _blocks(part)
+    blocks = part.blocks
     return blocks is not None and any(
         first <= blocks[0] and blocks[1] <= last for first, last in merged
     )
-
-
-def _blocks(part: Part) -> tuple[int, int] | None:
-    """Read from its name the first and the last block that a part is made of."""
-    fields = part.name.split("_")  # partition, first block, last block, level[, mutation]
-    if len(fields) < _FIELDS or not (fields[1].isdigit() and fields[2].isdigit()):
-        return None
-    return int(fields[1]), int(fields[2])

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+_NAME_FIELDS = 4
+
 
 class Verdict(StrEnum):
     """Only PASSED is success."""
@@ -34,11 +36,18 @@ class Part:
     active: bool = True
 
     @property
+    def blocks(self) -> tuple[int, int] | None:
+        """Read from the name the first and the last block that the part is made of."""
+        # partition, first block, last block, level[, mutation]; partition ids hold no underscore
+        fields = self.name.split("_")
+        if len(fields) < _NAME_FIELDS or not (fields[1].isdigit() and fields[2].isdigit()):
+            return None
+        return int(fields[1]), int(fields[2])
+
+    @property
     def of_one_block(self) -> bool:
         """Tell a part that was inserted or attached from one that was merged of several."""
-        # partition_minblock_maxblock_level[_mutation]; partition ids hold no underscore
-        fields = self.name.split("_")
-        return len(fields) > 3 and fields[1] == fields[2]  # noqa: PLR2004
+        return self.blocks is not None and self.blocks[0] == self.blocks[1]
 
     def vanished(self) -> "Part":
         """Say that a later look did not find this part active any more."""

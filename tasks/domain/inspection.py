@@ -1,6 +1,5 @@
 """Inspections: what one look at a replica showed, and what of it forbids an operation."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +8,10 @@ from tasks.domain.journal import Journal
 from tasks.domain.listing import Listing
 from tasks.domain.replication import Replication
 from tasks.domain.tables import Table, TableClass, is_user_database
+from tasks.domain.versions import number_of
 
 _OLDEST_SIDECAR = (2, 5, 0)  # --env overrides exist since then
 _PLAIN_DATABASES = frozenset({"Atomic", "Ordinary", "Memory"})
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +79,8 @@ def unfit(seen: Inspection, tables: Iterable[Table]) -> tuple[str, ...]:
 
 
 def _old_sidecar(version: str) -> str:
-    found = _VERSION.search(version)
-    if found is None:  # a build without a version: its behaviour is probed anyhow
-        return ""
-    number = tuple(int(part) for part in found.groups())
-    if number >= _OLDEST_SIDECAR:
+    number = number_of(version)
+    if number is None or number >= _OLDEST_SIDECAR:  # without one its behaviour is probed anyhow
         return ""
     oldest = ".".join(str(part) for part in _OLDEST_SIDECAR)
     return f"clickhouse-backup {version} is too old, {oldest} is the oldest that works"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.domain.fingerprint import Verdict
 
@@ -59,6 +59,9 @@ class TableComparison(BaseModel):
     rows: int = 0
     foreign_rows: int = 0
     message: str = ""
+
+
+COMPARISONS = TypeAdapter(tuple[TableComparison, ...])  # as the journal keeps them
 
 
 class Outcome(BaseModel):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tasks.domain.journal import Event, Journal, Step
+from tasks.domain.journal import Entry, Event, Journal, Step
 from tasks.domain.listing import Listing
 from tasks.domain.names import is_probe_of, manifest_name, safety_name
 from tasks.domain.restore_need import Need, need_of
@@ -119,10 +119,15 @@ def recover(seen: Interrupted) -> tuple[Remedy, ...]:
     return tuple(_leave_if_stuck(remains) or decide(remains) for remains in seen.remains)
 
 
-def names_of(operation: str, operation_id: str, name: str) -> frozenset[str]:
-    """Name every backup that the operation may have touched, companions included."""
+def touched_by(start: Entry | None) -> frozenset[str]:
+    """Name every backup that what `start` began may have touched, companions included."""
+    if start is None:
+        return frozenset()
+    name = str(start.document()["name"])
     own = {name, manifest_name(name)}
-    return frozenset(own | {safety_name(operation_id)} if operation == "restore" else own)
+    if start.operation == "restore":
+        own.add(safety_name(start.operation_id))
+    return frozenset(own)
 
 
 def author_of(seen: Interrupted) -> str | None:

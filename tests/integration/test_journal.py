@@ -88,8 +88,9 @@ async def test_a_server_without_a_journal_has_an_empty_one(server: Server) -> No
 
 
 async def aged(server: Server, operation_id: str, event: str) -> None:
+    payload = '{"name": "b"}' if event == "started" else ""
     await server.execute(
-        "INSERT INTO chops.operations (at, sequence, operation_id, operation, event) "
-        f"SELECT now() - toIntervalDay(31), count() + 1, '{operation_id}', 'backup', '{event}' "
-        "FROM chops.operations"
+        "INSERT INTO chops.operations (at, sequence, operation_id, operation, event, payload) "
+        f"SELECT now() - toIntervalDay(31), count() + 1, '{operation_id}', 'backup', '{event}', "
+        f"'{payload}' FROM chops.operations"
     )
