@@ -12,12 +12,12 @@ from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.outcomes import RestoreOutcome
 from tasks.domain.phases import RestorePhase
-from tasks.domain.requests import RestoreOptions, RestoreRequest
 from tasks.domain.rerun import begun_as
 from tasks.domain.restore_guard import demand_allowed, demand_listed, demand_reachable
 from tasks.domain.restore_keeper import demand_no_strangers, paths_to_ask
 from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_planning import plan_restore
+from tasks.domain.restore_request import RestoreOptions, RestoreRequest
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
 from tasks.domain.undo import Kept, demand_copies, manifest_of_copies
 from tasks.download import check_safety_copy, download_shard_backup

@@ -27,7 +27,6 @@ from tasks.domain.fingerprint import Part
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.outcomes import COMPARISONS, TableComparison
-from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_need import Need
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
@@ -38,6 +37,7 @@ from tasks.domain.restore_recovery import (
     demand_own,
     tables_to_drop,
 )
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.restore_result import rows_compared
 from tasks.domain.tables import Table
 from tasks.fan_out import HEALING, PLAIN

@@ -21,8 +21,8 @@ from tasks.domain.fingerprint import Fingerprint, Part
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import ReplicaRecord, TableRecord
 from tasks.domain.names import safety_name
-from tasks.domain.requests import RestoreOptions
 from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_request import RestoreOptions
 from tasks.domain.tables import Table, table_patterns
 from tasks.domain.undo import Kept
 from tasks.fan_out import HEALING, all_or_raise, fan_out

@@ -15,10 +15,11 @@ from tasks.domain.listing import Listed, Listing
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, RestoreOutcome, Status
-from tasks.domain.requests import BackupRequest, RestoreRequest, Scope
+from tasks.domain.requests import BackupRequest, Scope
 from tasks.domain.restore_guard import demand_allowed
 from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_planning import plan_restore
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.tables import Table
 from tasks.domain.topology import Replica, Shard, Topology
 

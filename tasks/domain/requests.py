@@ -1,6 +1,5 @@
 """What can be asked for, validated whole before anything is sent."""
 
-import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
@@ -8,13 +7,11 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.domain.errors import InvalidRequest
-from tasks.domain.lock import PREEMPTIBLE
-from tasks.domain.names import checked_backup_name, checked_source_name, undone_by
-from tasks.domain.tables import checked_patterns
+from tasks.domain.names import checked_backup_name
+from tasks.domain.tables import checked_partitions, checked_patterns
 
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
-_PARTITION = re.compile(r"([\w-]+\.[\w-]+:)?[A-Za-z0-9_-]+")
 
 Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
 
@@ -65,31 +62,6 @@ class BackupOptions(Options):
     named_collections: bool = Field(default=False, description="Also keep named collections.")
 
 
-class RestoreOptions(Options):
-    """What a restore rarely needs."""
-
-    preempt: bool = Field(
-        default=False,
-        description="Abort a backup, verify or prune that holds the cluster's lock, and go on.",
-    )
-    max_download_bytes_per_second: int | None = Field(
-        default=None, ge=1, description="Bandwidth limit of each sidecar's download."
-    )
-    catch_up_timeout_seconds: Seconds = Field(
-        default=6 * 3600,
-        description="How long replicas may take to get what another one attached.",
-    )
-    keep_safety_copy: bool = Field(
-        default=True, description="Keep what an overwriting restore replaced, as a local copy."
-    )
-    keep_safety_copy_hours: int = Field(
-        default=7 * 24,
-        ge=0,
-        le=24 * 366,
-        description="After how many hours a later backup or restore deletes that copy.",
-    )
-
-
 class AbortOptions(Options):
     """What an abort rarely needs."""
 
@@ -113,29 +85,22 @@ class BackupRequest(BaseModel):
     @classmethod
     def from_form(cls, **fields: Any) -> Self:
         """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
-        return _validated(cls, fields)
+        return validated(cls, fields)
 
     @field_validator("backup_name")
     @classmethod
     def _name_is_usable(cls, name: str | None) -> str | None:
-        return None if name is None else _as_value_error(lambda: checked_backup_name(name))
+        return None if name is None else as_value_error(lambda: checked_backup_name(name))
 
     @field_validator("tables")
     @classmethod
     def _patterns_are_usable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        return _as_value_error(lambda: checked_patterns(patterns))
+        return as_value_error(lambda: checked_patterns(patterns))
 
     @field_validator("partitions")
     @classmethod
     def _partitions_are_ids(cls, partitions: tuple[str, ...]) -> tuple[str, ...]:
-        for partition in partitions:
-            if not _PARTITION.fullmatch(partition):
-                message = (
-                    f"{partition!r} is not a partition id: write the id as system.parts shows it, "
-                    "or database.table:id (a tuple would hang the sidecar)"
-                )
-                raise ValueError(message)
-        return partitions
+        return as_value_error(lambda: checked_partitions(partitions))
 
     @model_validator(mode="after")
     def _parts_make_sense_together(self) -> Self:
@@ -155,68 +120,16 @@ class BackupRequest(BaseModel):
         return Scope.PARTIAL if self.tables or self.partitions else Scope.FULL
 
 
-class RestoreRequest(BaseModel):
-    """One restore of a whole cluster from the backup `backup`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backup: str
-    overwrite: bool = False
-    schema_only: bool = False
-    accept_loss: tuple[str, ...] = ()
-    dry_run: bool = False
-    approved_plan: str | None = None
-    options: RestoreOptions = RestoreOptions()
-
-    @classmethod
-    def from_form(cls, **fields: Any) -> Self:
-        """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
-        return _validated(cls, fields)
-
-    @field_validator("backup")
-    @classmethod
-    def _name_is_usable(cls, name: str) -> str:
-        return _as_value_error(lambda: checked_source_name(name))
-
-    @field_validator("accept_loss")
-    @classmethod
-    def _losses_name_tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
-        return _as_value_error(lambda: checked_patterns(tables))
-
-    @model_validator(mode="after")
-    def _parts_make_sense_together(self) -> Self:
-        if self.accept_loss and not self.overwrite:
-            message = "accept_loss says what overwrite may destroy: it needs overwrite"
-            raise ValueError(message)
-        return self
-
-    @property
-    def preempts(self) -> frozenset[str]:
-        """Tell which operations need not be waited for."""
-        return PREEMPTIBLE if self.options.preempt and not self.dry_run else frozenset()
-
-    @property
-    def undoes(self) -> str | None:
-        """Tell which restore is undone; None where a backup is restored."""
-        return undone_by(self.backup)
-
-    @property
-    def keeps_safety_copy(self) -> bool:
-        return self.overwrite and self.options.keep_safety_copy
-
-    def without_options(self) -> dict[str, Any]:
-        """Tell what is asked for, apart from how patiently: the identity of a rerun."""
-        return self.model_dump(mode="json", exclude={"options", "approved_plan"})
-
-
-def _as_value_error(check: Callable[[], _T]) -> _T:
+def as_value_error(check: Callable[[], _T]) -> _T:
+    """Let a check of ours refuse a field of a model."""
     try:
         return check()
     except InvalidRequest as error:
         raise ValueError(str(error)) from error
 
 
-def _validated(model: type[_M], fields: dict[str, Any]) -> _M:
+def validated(model: type[_M], fields: dict[str, Any]) -> _M:
+    """Build a request. Raises InvalidRequest with a sentence for each wrong field."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:

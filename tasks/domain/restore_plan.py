@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from tasks.domain.errors import BackupError
 from tasks.domain.manifest import TableRecord
 from tasks.domain.replication import KeeperEntry
-from tasks.domain.requests import RestoreRequest
 from tasks.domain.restore_layout import Followed
 from tasks.domain.restore_need import Need
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.tables import Table, TableClass, table_patterns
 
 

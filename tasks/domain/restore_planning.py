@@ -11,10 +11,11 @@ from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.replication import keeper_entry
-from tasks.domain.requests import RestoreRequest, Scope
+from tasks.domain.requests import Scope
 from tasks.domain.restore_layout import Followed, Layout, demand_homes, layout_of
 from tasks.domain.restore_need import need_of, needs_together
 from tasks.domain.restore_plan import Loss, ReplicaRestore, RestorePlan
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
 from tasks.domain.topology import Topology
 

@@ -29,6 +29,7 @@ _PLAIN = re.compile(r"[\w.-]+")
 # characters: a server takes 128 KiB in one parameter of a request
 _LONGEST_LIST = 60_000
 _PATTERN = re.compile(r"[\w*?-]+\.[\w.*?-]+")
+_PARTITION = re.compile(r"([\w-]+\.[\w-]+:)?[A-Za-z0-9_-]+")
 
 
 class TableClass(StrEnum):
@@ -128,6 +129,18 @@ def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
             message = f"table pattern {pattern!r} names a database that is never backed up"
             raise InvalidRequest(message)
     return found
+
+
+def checked_partitions(partitions: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids of partitions, each with or without its table; InvalidRequest names the first bad one."""
+    for partition in partitions:
+        if not _PARTITION.fullmatch(partition):
+            message = (
+                f"{partition!r} is not a partition id: write the id as system.parts shows it, "
+                "or database.table:id (a tuple would hang the sidecar)"
+            )
+            raise InvalidRequest(message)
+    return partitions
 
 
 def selected(tables: Sequence[Table], patterns: Sequence[str]) -> tuple[Table, ...]:

@@ -6,8 +6,9 @@ import pytest
 
 from tasks.domain.errors import InvalidRequest
 from tasks.domain.inspection import Observation
-from tasks.domain.requests import BackupRequest, RestoreRequest
+from tasks.domain.requests import BackupRequest
 from tasks.domain.rerun import begun_as
+from tasks.domain.restore_request import RestoreRequest
 from tests.builders import (
     OPERATION,
     backup_request,

@@ -8,8 +8,9 @@ import pytest
 
 from tasks.domain.errors import TargetNotEmpty
 from tasks.domain.manifest import Manifest
-from tasks.domain.requests import RestoreRequest, Scope
+from tasks.domain.requests import Scope
 from tasks.domain.restore_plan import RestorePlan
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.tables import Table
 from tests.builders import (
     backup_request,

@@ -1,0 +1,89 @@
+"""What can be asked of a restore, validated whole before anything is sent."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tasks.domain.lock import PREEMPTIBLE
+from tasks.domain.names import checked_source_name, undone_by
+from tasks.domain.requests import Options, Seconds, as_value_error, validated
+from tasks.domain.tables import checked_patterns
+
+
+class RestoreOptions(Options):
+    """What a restore rarely needs."""
+
+    preempt: bool = Field(
+        default=False,
+        description="Abort a backup, verify or prune that holds the cluster's lock, and go on.",
+    )
+    max_download_bytes_per_second: int | None = Field(
+        default=None, ge=1, description="Bandwidth limit of each sidecar's download."
+    )
+    catch_up_timeout_seconds: Seconds = Field(
+        default=6 * 3600,
+        description="How long replicas may take to get what another one attached.",
+    )
+    keep_safety_copy: bool = Field(
+        default=True, description="Keep what an overwriting restore replaced, as a local copy."
+    )
+    keep_safety_copy_hours: int = Field(
+        default=7 * 24,
+        ge=0,
+        le=24 * 366,
+        description="After how many hours a later backup or restore deletes that copy.",
+    )
+
+
+class RestoreRequest(BaseModel):
+    """One restore of a whole cluster from the backup `backup`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backup: str
+    overwrite: bool = False
+    schema_only: bool = False
+    accept_loss: tuple[str, ...] = ()
+    dry_run: bool = False
+    approved_plan: str | None = None
+    options: RestoreOptions = RestoreOptions()
+
+    @classmethod
+    def from_form(cls, **fields: Any) -> Self:
+        """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
+        return validated(cls, fields)
+
+    @field_validator("backup")
+    @classmethod
+    def _name_is_usable(cls, name: str) -> str:
+        return as_value_error(lambda: checked_source_name(name))
+
+    @field_validator("accept_loss")
+    @classmethod
+    def _losses_name_tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+        return as_value_error(lambda: checked_patterns(tables))
+
+    @model_validator(mode="after")
+    def _parts_make_sense_together(self) -> Self:
+        if self.accept_loss and not self.overwrite:
+            message = "accept_loss says what overwrite may destroy: it needs overwrite"
+            raise ValueError(message)
+        return self
+
+    @property
+    def preempts(self) -> frozenset[str]:
+        """Tell which operations need not be waited for."""
+        return PREEMPTIBLE if self.options.preempt and not self.dry_run else frozenset()
+
+    @property
+    def undoes(self) -> str | None:
+        """Tell which restore is undone; None where a backup is restored."""
+        return undone_by(self.backup)
+
+    @property
+    def keeps_safety_copy(self) -> bool:
+        return self.overwrite and self.options.keep_safety_copy
+
+    def without_options(self) -> dict[str, Any]:
+        """Tell what is asked for, apart from how patiently: the identity of a rerun."""
+        return self.model_dump(mode="json", exclude={"options", "approved_plan"})
