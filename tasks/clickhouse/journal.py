@@ -36,6 +36,10 @@ _READ_PAYLOAD = (
     f"SELECT payload FROM {_TABLE} WHERE operation_id = {{own:String}} "
     "AND event = {event:String} AND subject = {subject:String} ORDER BY sequence DESC LIMIT 1"
 )
+_READ_KNOWN = (
+    f"{_READ} payload FROM {_TABLE} WHERE event = 'known' ORDER BY sequence DESC LIMIT 1 BY subject"
+)
+_READ_VERIFIED = f"{_READ} payload FROM {_TABLE} WHERE event = 'verified' {_ORDER}"
 _READ_SECONDS = 600.0
 _NEVER_MADE = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE})
 
@@ -60,6 +64,18 @@ async def read_journal(server: Server, *, operation_id: str, bulky: bool = False
             raise
         return Journal(())
     return _journal(rows, server)
+
+
+async def read_known(server: Server) -> Journal:
+    """Read what any operation noted of backups: the newest summary of each, and all proofs."""
+    try:
+        known = await server.rows(_READ_KNOWN, timeout_seconds=_READ_SECONDS)
+        verified = await server.rows(_READ_VERIFIED, timeout_seconds=_READ_SECONDS)
+    except ServerError as error:
+        if error.code not in _NEVER_MADE:
+            raise
+        return Journal(())
+    return _journal([*known, *verified], server)
 
 
 async def read_own_journal(server: Server, *, operation_id: str) -> Journal:

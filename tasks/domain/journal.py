@@ -21,6 +21,8 @@ class Event(StrEnum):
     FINGERPRINT = "fingerprint"  # payload: what was frozen
     IDENTITY = "identity"  # payload: tables that this operation made, with their identities
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
+    KNOWN = "known"  # subject: a backup; payload: the summary of its manifest, as it was read
+    VERIFIED = "verified"  # subject: a backup; payload: what a verification found out
     UNDONE = "undone"  # what the operation did here is taken back: a rerun starts afresh
 
 

@@ -55,6 +55,12 @@ def manifest_name(backup: str) -> str:
     return f"{backup}.manifest"
 
 
+def backup_of(companion: str) -> str | None:
+    """Tell whose manifest a listed name is; None for what is no manifest."""
+    backup = companion.removesuffix(".manifest")
+    return None if backup == companion else backup
+
+
 def probe_name(backup: str, number: int) -> str:
     """Name the companion by which replica `number` shows what its remote path shares."""
     return f"{backup}.probe{number}"

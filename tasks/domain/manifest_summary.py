@@ -1,0 +1,123 @@
+"""The summary of a manifest: what the catalogue needs of it, small however many parts there are.
+
+Kept in the journal of the replica that read or wrote the manifest, so that a listing of many
+backups fetches each manifest once.
+"""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
+from tasks.domain.requests import Scope
+from tasks.domain.tables import TableClass
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TableSummary(_Kept):
+    """One table on one replica. `rows` None: nobody could tell, or none were kept."""
+
+    name: str
+    table_class: TableClass
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, table: TableRecord) -> Self:
+        kept = table.fingerprint
+        return cls(
+            name=table.full_name,
+            table_class=table.table_class,
+            rows=None if kept is None else kept.rows,
+        )
+
+
+class ReplicaSummary(_Kept):
+    """What one replica stored."""
+
+    shard: str
+    replica: str
+    frozen_from: datetime
+    frozen_until: datetime
+    size_bytes: int
+    tables: tuple[TableSummary, ...]
+
+    @classmethod
+    def of(cls, record: ReplicaRecord) -> Self:
+        return cls(
+            shard=record.shard,
+            replica=record.replica,
+            frozen_from=record.frozen_from,
+            frozen_until=record.frozen_until,
+            size_bytes=record.size_bytes,
+            tables=tuple(TableSummary.of(table) for table in record.tables),
+        )
+
+
+class ManifestSummary(_Kept):
+    """One recovery point in short."""
+
+    backup_name: str
+    operation_id: str
+    installation: str
+    cluster: str
+    scope: Scope
+    schedule: str = ""
+    adopted: bool = False
+    shards: dict[str, tuple[str, ...]]
+    replicas: tuple[ReplicaSummary, ...]
+    uncovered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        return cls(
+            backup_name=manifest.backup_name,
+            operation_id=manifest.operation_id,
+            installation=manifest.installation,
+            cluster=manifest.cluster,
+            scope=manifest.scope,
+            schedule=str(manifest.request.get("schedule") or ""),
+            adopted=manifest.adopted,
+            shards=manifest.shards,
+            replicas=tuple(ReplicaSummary.of(record) for record in manifest.replicas),
+            uncovered=manifest.uncovered,
+        )
+
+    @property
+    def frozen_at(self) -> datetime:
+        """The time that it stands for: the freeze of the last shard, by the flow's clock."""
+        return max(replica.frozen_until for replica in self.replicas)
+
+    @property
+    def skew_seconds(self) -> float:
+        first = min(replica.frozen_from for replica in self.replicas)
+        return (self.frozen_at - first).total_seconds()
+
+    @property
+    def rows(self) -> int:
+        return sum(self.rows_by_table().values())
+
+    @property
+    def counted(self) -> bool:
+        """Tell whether the rows of every table that keeps any are known."""
+        keeping = {TableClass.REPLICATED, TableClass.LOCAL}
+        kept = (table for replica in self.replicas for table in replica.tables)
+        return all(table.rows is not None for table in kept if table.table_class in keeping)
+
+    def rows_by_table(self) -> dict[str, int]:
+        """Count the rows of each table over all shards; of several copies of a shard, one."""
+        counted: dict[tuple[str, str], int] = {}
+        for replica in self.replicas:
+            for table in replica.tables:
+                key = (replica.shard, table.name)
+                if table.table_class is TableClass.LOCAL:  # rows of its own on every replica
+                    counted[key] = counted.get(key, 0) + (table.rows or 0)
+                else:
+                    counted[key] = max(counted.get(key, 0), table.rows or 0)
+        total: dict[str, int] = {}
+        for (_, name), rows in counted.items():
+            total[name] = total.get(name, 0) + rows
+        return total
