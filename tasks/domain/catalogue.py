@@ -46,7 +46,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """One name and what is known of it. `copies` may show one copy of a shard several times.
+    """One name and what is known of it. `ours`: its manifest says that it is of this cluster.
+
+    `copies` may show one copy of a shard several times.
 
     `why`: what makes it less than complete. `listed_on`: replicas that list its manifest;
     `unreadable`: why it cannot be read. `children`: backups that need this one.
@@ -58,6 +60,7 @@ class Backup:
     copies: tuple[Copy, ...]
     lacking: tuple[str, ...] = ()
     manifest: ManifestSummary | None = None
+    ours: bool = False
     unreadable: str = ""
     listed_on: tuple[str, ...] = ()
     suspect: str = ""
@@ -73,7 +76,7 @@ class Backup:
     def counts(self) -> bool:
         """Tell whether it is a point that keeps all: what retention and `latest` go by."""
         full = self.manifest is not None and self.manifest.scope is Scope.FULL
-        return self.is_point and full and not self.suspect
+        return self.is_point and self.ours and full and not self.suspect
 
     @property
     def at(self) -> datetime:
@@ -135,8 +138,8 @@ def catalogue_of(
     alone = {name: _alone(name, topology, seen) for name in names}
     backups = [_in_its_chain(backup, alone, seen) for backup in alone.values()]
     backups.sort(key=lambda backup: (backup.at, backup.name))
-    points = [b for b in backups if b.is_point and _is_ours(b, topology)]
-    why = suspects([b.manifest for b in points if b.manifest is not None])
+    points = [b.manifest for b in backups if b.is_point and b.ours and b.manifest is not None]
+    why = suspects(points)
     return Catalogue(
         backups=tuple(
             replace(b, suspect=why.get(b.name, ""), unreadable=unreadable.get(b.name, ""))
@@ -146,10 +149,9 @@ def catalogue_of(
     )
 
 
-def _is_ours(backup: Backup, topology: Topology) -> bool:
+def _is_of(manifest: ManifestSummary, topology: Topology) -> bool:
     ours = (topology.installation, topology.cluster)
-    found = backup.manifest
-    return found is not None and (found.installation, found.cluster) == ours
+    return (manifest.installation, manifest.cluster) == ours
 
 
 def _names(look: Look) -> set[str]:
@@ -189,6 +191,7 @@ def _alone(name: str, topology: Topology, looks: tuple[Look, ...]) -> Backup:
         copies=copies,
         lacking=lacking,
         manifest=manifest,
+        ours=manifest is not None and _is_of(manifest, topology),
         listed_on=tuple(look.replica for look, row in listed if not row.broken),
         proofs=_proofs(name, manifest, looks),
     )

@@ -1,0 +1,270 @@
+"""The catalogue: what is seen on every shard is a point; what is not seen is never guessed."""
+
+from datetime import timedelta
+
+import pytest
+
+from tasks.domain.catalogue import Catalogue, State, catalogue_of
+from tasks.domain.fingerprint import Verdict
+from tasks.domain.look import Look
+from tasks.domain.manifest_summary import ManifestSummary
+from tasks.domain.names import manifest_name
+from tasks.domain.proofs import Proof
+from tasks.domain.requests import Scope
+from tests.builders import (
+    BACKUP,
+    NOW,
+    complete_listing,
+    make_fingerprint,
+    make_listed,
+    make_listing,
+    make_manifest,
+    make_replica_record,
+    make_table,
+    make_table_record,
+    make_topology,
+    replica_name,
+)
+
+MADE = 1_700_000_000
+SEED = make_listed("seed")
+
+
+def make_look(shard=0, replica=0, *rows, **fields):
+    """Make what a replica lists: the backup with its manifest, unless told otherwise."""
+    listing = make_listing(*rows) if rows else complete_listing()
+    defaults = {"shard": str(shard), "replica": replica_name(shard, replica), "listing": listing}
+    return Look(**(defaults | fields))
+
+
+def known(manifest=None, *, made=MADE):
+    found = ManifestSummary.of(manifest or make_manifest())
+    return {found.backup_name: (made, found)}
+
+
+def silent(shard=0, replica=0):
+    return make_look(shard, replica, listing=None, trouble="connection refused")
+
+
+def merged(*looks, replicas=1, **fields):
+    shards = len({look.shard for look in looks})
+    topology = make_topology(shards=max(2, shards), replicas=replicas)
+    return catalogue_of(topology, looks, **fields)
+
+
+def the(catalogue: Catalogue, name=BACKUP):
+    found = catalogue.find(name)
+    assert found is not None
+    return found
+
+
+def test_a_backup_that_every_shard_lists_with_its_manifest_is_a_recovery_point():
+    backup = the(merged(make_look(0, known=known()), make_look(1)))
+    assert (backup.state, backup.is_point, backup.counts) == (State.COMPLETE, True, True)
+    assert backup.at == NOW + timedelta(seconds=2)
+    assert backup.size_bytes == 2000
+
+
+def test_companions_are_no_backups_of_their_own():
+    catalogue = merged(
+        make_look(0), make_look(1, 0, *complete_listing().rows, make_listed("p.probe1"))
+    )
+    assert [backup.name for backup in catalogue.backups] == [BACKUP]
+
+
+def test_a_shard_that_answers_and_does_not_list_it_makes_it_incomplete():
+    backup = the(merged(make_look(0), make_look(1, 0, SEED)))
+    assert (backup.state, backup.lacking) == (State.INCOMPLETE, ("1",))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(silent(1), id="does-not-answer"),
+        pytest.param(make_look(1, listing=make_listing()), id="lists-nothing-at-all"),
+        pytest.param(make_look(1, 0, make_listed("only", location="local")), id="only-local-rows"),
+        pytest.param(make_look(1, 0, SEED, trouble="two listings differ"), id="listings-differ"),
+    ],
+)
+def test_what_a_doubtful_replica_does_not_list_is_unknown_and_never_absent(other):
+    backup = the(merged(make_look(0, known=known()), other))
+    assert (backup.state, backup.lacking, backup.is_point) == (State.UNKNOWN, (), False)
+    assert other.replica in backup.why
+
+
+def test_a_sibling_that_lists_it_is_enough_where_the_one_that_stored_it_does_not_answer():
+    backup = the(merged(make_look(0, 1, known=known()), silent(0, 0), make_look(1), replicas=2))
+    assert backup.state is State.COMPLETE
+
+
+def test_a_replica_that_answers_must_list_what_it_stored():
+    looks = [make_look(0, 0, SEED), make_look(0, 1, known=known()), make_look(1)]
+    assert the(merged(*looks, replicas=2)).lacking == ("0",)
+
+
+def test_a_shard_that_had_no_tables_lacks_nothing():
+    empty = make_replica_record(1, tables=())
+    manifest = make_manifest(make_replica_record(0), empty)
+    backup = the(merged(make_look(0, known=known(manifest)), make_look(1, 0, SEED)))
+    assert backup.state is State.COMPLETE
+
+
+def test_a_shard_that_the_cluster_has_no_more_is_a_doubt():
+    record = make_replica_record(7)
+    backup = the(
+        merged(
+            make_look(0, known=known(make_manifest(make_replica_record(0), record))), make_look(1)
+        )
+    )
+    assert (backup.state, "shard 7" in backup.why) == (State.UNKNOWN, True)
+
+
+def test_a_broken_copy_makes_it_broken():
+    bad = make_listed(desc="broken (can't stat metadata.json)")
+    backup = the(merged(make_look(0), make_look(1, 0, bad)))
+    assert (backup.state, "can't stat" in backup.why) == (State.BROKEN, True)
+
+
+def test_two_manifests_of_one_name_make_it_broken():
+    other = known(make_manifest(operation_id="op-other"))
+    backup = the(merged(make_look(0, known=known()), make_look(1, known=other)))
+    assert (backup.state, backup.manifest) == (State.BROKEN, None)
+
+
+def test_a_summary_of_a_companion_that_was_made_anew_is_not_believed():
+    backup = the(merged(make_look(0, known=known(made=MADE - 1)), make_look(1)))
+    assert backup.manifest is None
+    assert [b.name for b in merged(make_look(0), make_look(1)).unread] == [BACKUP]
+
+
+def test_a_manifest_that_cannot_be_read_is_not_read_again_and_makes_no_point():
+    catalogue = merged(make_look(0), make_look(1), unreadable={BACKUP: "corrupt"})
+    assert (catalogue.unread, the(catalogue).is_point) == ((), False)
+
+
+def test_a_manifest_without_any_data_is_incomplete():
+    lone = make_listed(manifest_name(BACKUP))
+    backup = the(merged(make_look(0, 0, lone, known=known()), make_look(1, 0, SEED)))
+    assert (backup.state, backup.lacking) == (State.INCOMPLETE, ("0", "1"))
+
+
+CHAIN = [
+    pytest.param([make_listed("base")], State.COMPLETE, "", id="whole"),
+    pytest.param([SEED], State.BROKEN, "it needs base, which is missing", id="base-missing"),
+    pytest.param(
+        [make_listed("base", desc="broken x")], State.BROKEN, "lists as", id="base-broken"
+    ),
+    pytest.param([make_listed("base", required=BACKUP)], State.BROKEN, "comes back", id="circle"),
+    pytest.param(
+        [make_listed("base", required="x")], State.BROKEN, "needs x", id="base-lacks-base"
+    ),
+]
+
+
+@pytest.mark.parametrize(("others", "state", "why"), CHAIN)
+def test_an_increment_is_worth_what_its_chain_on_the_same_shard_is(others, state, why):
+    increment = make_listed(required="base")
+    looks = [
+        make_look(0, 0, increment, *others),
+        make_look(1, 0, make_listed(), make_listed("base")),
+    ]
+    found = the(merged(*looks))
+    assert (found.state, why in found.why) == (state, True)
+
+
+def test_a_base_that_a_silent_sibling_may_hold_is_unknown():
+    looks = [
+        make_look(0, 0, make_listed(required="base")),
+        silent(0, 1),
+        make_look(1, 0, make_listed()),
+    ]
+    assert the(merged(*looks, replicas=2)).state is State.UNKNOWN
+
+
+def test_a_base_knows_who_needs_it():
+    looks = [make_look(0, 0, make_listed(required="base"), make_listed("base")), make_look(1)]
+    assert the(merged(*looks), "base").children == {BACKUP}
+
+
+def test_copies_that_replicas_list_of_one_path_are_counted_once():
+    looks = [make_look(0, 0), make_look(0, 1), make_look(1)]
+    assert the(merged(*looks, replicas=2)).size_bytes == 2000
+
+
+def proof(operation_id="op-of-backup", **fields):
+    defaults = {
+        "verification_id": "op-v", "backup_name": BACKUP, "backup_operation_id": operation_id,
+        "level": "restore", "verdict": Verdict.PASSED, "at": NOW, "seconds": {"0": 3.0, "1": 5.0},
+    }  # fmt: skip
+    return Proof(**(defaults | fields))
+
+
+def test_a_proof_counts_for_the_very_backup_that_it_was_about():
+    other = proof("op-before", verification_id="op-w")
+    looks = [make_look(0, known=known(), proofs=(proof(), other)), make_look(1, proofs=(proof(),))]
+    backup = the(merged(*looks))
+    assert backup.proofs == (proof(),)
+    assert backup.last_proof is not None
+    assert backup.last_proof.seconds_to_restore == 5.0
+
+
+def point(name, *, hours, tables=("orders",), **fields):
+    """Make a manifest frozen some hours from now, its tables full of rows."""
+    at = NOW + timedelta(hours=hours)
+    made = [make_table(table) for table in tables]
+    record = make_replica_record(0, tables=made, frozen_from=at, frozen_until=at)
+    return make_manifest(record, backup_name=name, operation_id=f"op-{name}", **fields)
+
+
+def empty(name, *, hours):
+    at = NOW + timedelta(hours=hours)
+    table = make_table_record(
+        make_table(rows=0), fingerprint=make_fingerprint().model_copy(update={"partitions": {}})
+    )
+    record = make_replica_record(0, frozen_from=at, frozen_until=at).model_copy(
+        update={"tables": (table,)}
+    )
+    return make_manifest(record, backup_name=name, operation_id=f"op-{name}")
+
+
+def suspects_among(*manifests):
+    rows = [row for m in manifests for row in complete_listing(m.backup_name).rows]
+    noted = {name: found for m in manifests for name, found in known(m).items()}
+    catalogue = catalogue_of(make_topology(shards=1), [make_look(0, 0, *rows, known=noted)])
+    return {backup.name for backup in catalogue.backups if backup.suspect}
+
+
+def test_points_without_a_row_stay_suspect_as_long_as_one_before_them_had_rows():
+    points = [point("a", hours=0), empty("b", hours=1), empty("c", hours=2), point("d", hours=3)]
+    assert suspects_among(*points) == {"b", "c"}
+    assert suspects_among(empty("b", hours=1), point("d", hours=3)) == set()
+
+
+def test_the_first_point_without_a_table_that_held_rows_is_suspect():
+    two = point("a", hours=0, tables=("orders", "events"))
+    assert suspects_among(two, point("b", hours=1), point("c", hours=2)) == {"b"}
+
+
+def test_partial_points_are_neither_suspect_nor_a_measure():
+    part = point("a", hours=0, tables=("orders", "events"), scope=Scope.PARTIAL)
+    assert suspects_among(part, point("b", hours=1)) == set()
+
+
+def test_two_listings_that_differ_show_what_is_in_either_and_leave_doubt():
+    before = make_look(0, 0, SEED)
+    found = before.confirmed_by(make_look(0))
+    assert found.remote("seed")
+    assert found.remote(BACKUP)
+    assert found.doubt
+    assert before.confirmed_by(before).doubt == ""
+
+
+def test_a_replica_that_answered_once_only_leaves_doubt():
+    assert make_look(0).confirmed_by(silent(0)).doubt
+    assert silent(0).confirmed_by(make_look(0)).doubt == ""
+
+
+def test_a_backup_of_another_installation_is_a_point_that_does_not_count():
+    theirs = known(make_manifest(installation="other"))
+    backup = the(merged(make_look(0, known=theirs), make_look(1)))
+    assert (backup.is_point, backup.ours, backup.counts) == (True, False, False)
