@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +12,7 @@ from prefect import task
 from prefect.exceptions import TerminationSignal
 
 from tasks.abort import PATIENCE_SECONDS, abandon
+from tasks.catalogue import look_at_backups
 from tasks.clickhouse.actions import Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.clickhouse.journal import prepare_journal, read_journal
@@ -20,6 +21,7 @@ from tasks.clickhouse.session import ReplicaSession
 from tasks.discovery import inspect_cluster
 from tasks.domain.abort_result import Abandoned, ways_out
 from tasks.domain.actions import at_work_for
+from tasks.domain.catalogue import Catalogue
 from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
@@ -73,6 +75,12 @@ class Operation:
         for other in others:
             await self._give_up(other)
         return await self._inspected()
+
+    async def catalogue(self, *, unreadable: Mapping[str, str] = {}) -> Catalogue:
+        """Look at what every replica lists of backups and knows of them."""
+        return await look_at_backups(
+            self._cluster, width=self._options.concurrency, unreadable=unreadable
+        )
 
     async def _inspected(self) -> Observation:
         return await inspect_cluster(

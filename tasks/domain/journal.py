@@ -18,6 +18,7 @@ class Event(StrEnum):
     FINISHED = "finished"  # subject: the instance that wrote it; payload: how it left the tables
     STEP = "step"  # subject: the step that ended well on this replica
     INTENT = "intent"  # subject: the step that is about to begin
+    BASE = "base"  # subject: a backup; payload: the one that it builds on here, empty: none
     FINGERPRINT = "fingerprint"  # payload: what was frozen
     IDENTITY = "identity"  # payload: tables that this operation made, with their identities
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
