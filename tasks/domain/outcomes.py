@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.domain.fingerprint import Verdict
+from tasks.domain.units import human_size
+
+Line = dict[str, Any]  # column -> what stands there
 
 
 class Status(StrEnum):
@@ -28,6 +32,15 @@ class Attempt:
     started: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table for people, what needs attention first. `key`: its artifact's."""
+
+    key: str
+    title: str
+    lines: tuple[Line, ...]
+
+
 class ReplicaOutcome(BaseModel):
     """What one replica did. `message` says what went wrong, or what is worth knowing.
 
@@ -46,6 +59,19 @@ class ReplicaOutcome(BaseModel):
     size_bytes: int = 0
     message: str = ""
 
+    @property
+    def line(self) -> Line:
+        return {
+            "shard": self.shard,
+            "replica": self.replica,
+            "done": "yes" if self.done else "NO",
+            "last phase": self.phase,
+            "tables": self.tables,
+            "rows": self.rows,
+            "size": human_size(self.size_bytes),
+            "message": self.message,
+        }
+
 
 class TableComparison(BaseModel):
     """How one restored table on one replica compares with its fingerprint."""
@@ -60,12 +86,27 @@ class TableComparison(BaseModel):
     foreign_rows: int = 0
     message: str = ""
 
+    @property
+    def line(self) -> Line:
+        return {
+            "shard": self.shard,
+            "replica": self.replica,
+            "table": self.table,
+            "verdict": self.verdict.value,
+            "rows": self.rows,
+            "rows of others": self.foreign_rows,
+            "message": self.message,
+        }
+
 
 COMPARISONS = TypeAdapter(tuple[TableComparison, ...])  # as the journal keeps them
 
 
 class Outcome(BaseModel):
-    """The result of one operation on a whole cluster; also the artifact that machines read."""
+    """The result of one operation on a whole cluster; also the artifact that machines read.
+
+    Each kind says by itself what a person reads of it: `facts`, `lists` and `sheets`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -98,6 +139,31 @@ class Outcome(BaseModel):
         return (self.finished - self.started).total_seconds()
 
     @property
+    def facts(self) -> dict[str, str]:
+        """The figures, in the order in which they are read."""
+        return {
+            "backup": self.backup_name,
+            "installation": self.installation,
+            "operation id": self.operation_id,
+            "took": f"{self.seconds:.1f} s",
+        }
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Sentences under titles."""
+        return {"What to do next": self.next_steps, "Worth knowing": self.notes}
+
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        worst_first = sorted(self.replicas, key=lambda replica: replica.done)
+        lines = tuple(replica.line for replica in worst_first)
+        return (Sheet("replicas", "What each replica did", lines),)
+
+    def bounded(self, most: int) -> Self:
+        """Keep at most so many, the worst, of each kind that grows with the number of tables."""
+        return self.model_copy(update={"notes": self.notes[:most]})
+
+    @property
     def _first_failure(self) -> str:
         failed = [replica for replica in self.replicas if replica.failed]
         return f"shard {failed[0].shard}: {failed[0].message}" if failed else ""
@@ -113,6 +179,25 @@ class BackupOutcome(Outcome):
     rows: int = 0
     uncovered: tuple[str, ...] = ()
 
+    @property
+    def facts(self) -> dict[str, str]:
+        skew = self.skew_seconds
+        return super().facts | {
+            "scope": self.scope,
+            "rows": f"{self.rows:,}",
+            "size in the bucket": human_size(self.size_bytes),
+            "skew between shards": "unknown" if skew is None else f"at most {skew:.2f} s",
+            "manifest": "written" if self.manifest_written else "not written",
+        }
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        return super().lists | {"Not covered": self.uncovered}
+
+    def bounded(self, most: int) -> Self:
+        update = {"uncovered": self.uncovered[:most]}
+        return super().bounded(most).model_copy(update=update)
+
 
 class RestoreOutcome(Outcome):
     """`verdict` over all tables; `plan` is what was, or in a dry run would be, done."""
@@ -123,12 +208,40 @@ class RestoreOutcome(Outcome):
     plan_digest: str = ""
     safety_copy: str | None = None
 
+    @property
+    def facts(self) -> dict[str, str]:
+        return super().facts | {
+            "verdict": self.verdict.value,
+            "tables compared": str(len(self.comparisons)),
+            "rows": f"{sum(table.rows for table in self.comparisons):,}",
+            "plan digest": self.plan_digest[:12],
+            "safety copy": self.safety_copy or "none",
+        }
+
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        lines = tuple(table.line for table in self._worst_first)
+        compared = Sheet("tables", "Each table against its fingerprint", lines)
+        return (*super().sheets, compared) if lines else super().sheets
+
+    def bounded(self, most: int) -> Self:
+        update = {"plan": self.plan[:most], "comparisons": self._worst_first[:most]}
+        return super().bounded(most).model_copy(update=update)
+
+    @property
+    def _worst_first(self) -> tuple[TableComparison, ...]:
+        return tuple(sorted(self.comparisons, key=lambda table: table.verdict == Verdict.PASSED))
+
 
 class AbortOutcome(Outcome):
     """`aborted` is the id of the operation that was given up, `aborted_operation` what it was."""
 
     aborted: str
     aborted_operation: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return super().facts | {"aborted": f"{self.aborted_operation} operation {self.aborted}"}
 
 
 def overall_verdict(verdicts: tuple[Verdict, ...]) -> Verdict:

@@ -21,7 +21,7 @@ from tasks.domain.restore_planning import plan_restore
 from tasks.domain.restore_recovery import demand_creatable, tables_to_drop
 from tasks.domain.restore_result import Restored, restore_outcome, rows_compared
 from tasks.domain.tables import Table
-from tasks.reports import bounded, summary_of
+from tasks.reports import summary_of
 from tests.benchmarks.markdown import table
 from tests.builders import (
     BACKUP,
@@ -158,7 +158,7 @@ def restored(take: Ledger, tables: tuple[Table, ...], text: str, parts: int) -> 
         ),
         size=lambda whole: len(whole.comparisons),
     )
-    take("its artifact (characters)", lambda: bounded(outcome).model_dump_json())
+    take("its artifact (characters)", lambda: outcome.bounded(1000).model_dump_json())
     take("its summary (characters)", lambda: summary_of(outcome))
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tasks import reports
 from tasks.domain.fingerprint import Verdict
 from tasks.domain.outcomes import BackupOutcome, Outcome, RestoreOutcome, Status, TableComparison
-from tasks.reports import Progress, bounded, human_size, summary_of
+from tasks.domain.units import human_size
+from tasks.reports import Progress, summary_of
 from tests.builders import (
     BACKUP,
     NOW,
@@ -170,12 +171,11 @@ def test_an_outcome_for_machines_keeps_the_worst_of_many_tables() -> None:
     failed = make_comparison(table="shop.last", verdict=Verdict.FAILED)
     lines = tuple(f"create shop.t{number}" for number in range(20_000))
     whole = make_restore_outcome(comparisons=(*passed, failed), plan=lines)
-    kept = bounded(whole)
-    assert isinstance(kept, RestoreOutcome)
+    kept = whole.bounded(1000)
     assert kept.comparisons[0] == failed
     assert len(kept.model_dump_json()) < 500_000
     assert kept.plan_digest == whole.plan_digest
-    assert bounded(kept) == kept
+    assert kept.bounded(1000) == kept
 
 
 async def test_progress_is_written_once_for_each_percent_and_phase(
