@@ -110,10 +110,14 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All backups, the oldest first. `troubles`: why a replica said nothing, by its name."""
+    """All backups, the oldest first. `troubles`: why a replica said nothing, by its name.
+
+    `empty`: those of them that answer and list nothing remote.
+    """
 
     backups: tuple[Backup, ...]
     troubles: Mapping[str, str] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Backup | None:
         return next((backup for backup in self.backups if backup.name == name), None)
@@ -146,6 +150,7 @@ def catalogue_of(
             for b in backups
         ),
         troubles={look.replica: look.doubt for look in seen if look.doubt},
+        empty=frozenset(look.replica for look in seen if look.is_empty),
     )
 
 

@@ -30,9 +30,14 @@ class Look:
         """Say why what is not seen here may be there all the same; empty where it may not."""
         if self.trouble:
             return f"{self.replica}: {self.trouble}"
-        if self.listing is None or not self.listing.remote_rows:
+        if self.listing is None or self.is_empty:
             return f"{self.replica} lists nothing remote, which proves nothing"
         return ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether it answers and lists nothing remote: its storage may be away, or unused."""
+        return self.listing is not None and not self.trouble and not self.listing.remote_rows
 
     def confirmed_by(self, later: "Look") -> "Look":
         """Hold it against a later look: of two listings that differ, neither tells what is absent.

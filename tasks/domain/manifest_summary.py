@@ -4,8 +4,9 @@ Kept in the journal of the replica that read or wrote the manifest, so that a li
 backups fetches each manifest once.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +25,10 @@ class TableSummary(_Kept):
     name: str
     table_class: TableClass
     rows: int | None = None
+
+    @property
+    def keeps_rows(self) -> bool:
+        return self.table_class in {TableClass.REPLICATED, TableClass.LOCAL}
 
     @classmethod
     def of(cls, table: TableRecord) -> Self:
@@ -66,6 +71,7 @@ class ManifestSummary(_Kept):
     cluster: str
     scope: Scope
     schedule: str = ""
+    selection: tuple[str, ...] = ()  # what was asked for: tables, partitions; empty: all
     adopted: bool = False
     shards: dict[str, tuple[str, ...]]
     replicas: tuple[ReplicaSummary, ...]
@@ -80,6 +86,7 @@ class ManifestSummary(_Kept):
             cluster=manifest.cluster,
             scope=manifest.scope,
             schedule=str(manifest.request.get("schedule") or ""),
+            selection=_selection(manifest.request),
             adopted=manifest.adopted,
             shards=manifest.shards,
             replicas=tuple(ReplicaSummary.of(record) for record in manifest.replicas),
@@ -103,9 +110,8 @@ class ManifestSummary(_Kept):
     @property
     def counted(self) -> bool:
         """Tell whether the rows of every table that keeps any are known."""
-        keeping = {TableClass.REPLICATED, TableClass.LOCAL}
         kept = (table for replica in self.replicas for table in replica.tables)
-        return all(table.rows is not None for table in kept if table.table_class in keeping)
+        return all(table.rows is not None for table in kept if table.keeps_rows)
 
     def rows_by_table(self) -> dict[str, int]:
         """Count the rows of each table over all shards; of several copies of a shard, one."""
@@ -121,3 +127,8 @@ class ManifestSummary(_Kept):
         for (_, name), rows in counted.items():
             total[name] = total.get(name, 0) + rows
         return total
+
+
+def _selection(request: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = [*(request.get("tables") or ()), *(request.get("partitions") or ())]
+    return tuple(sorted(str(one) for one in asked))
