@@ -41,6 +41,9 @@ class Deployment:
 BACKUP_ON_DEMAND = Deployment(
     entrypoint="flows.backup.backup_cluster", name="on-demand", destructive=False
 )
+LIST_ON_DEMAND = Deployment(
+    entrypoint="flows.list.list_backups", name="on-demand", destructive=False
+)
 RESTORE_ON_DEMAND = Deployment(
     entrypoint="flows.restore.restore_cluster", name="on-demand", destructive=True
 )
@@ -48,4 +51,4 @@ ABORT_ON_DEMAND = Deployment(
     entrypoint="flows.abort.abort_operation", name="on-demand", destructive=True
 )
 
-DEPLOYMENTS = (BACKUP_ON_DEMAND, RESTORE_ON_DEMAND, ABORT_ON_DEMAND)
+DEPLOYMENTS = (BACKUP_ON_DEMAND, LIST_ON_DEMAND, RESTORE_ON_DEMAND, ABORT_ON_DEMAND)

@@ -58,17 +58,17 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 async def _outcome(flow: "Flow[..., Any]", parameters: Mapping[str, Any]) -> str:
-    from tasks.reports import summary_of  # noqa: PLC0415
+    from tasks.reports import page_of  # noqa: PLC0415
 
-    return summary_of(await flow(**parameters))
+    return page_of(await flow(**parameters))
 
 
 def _told(error: Exception) -> str:
     from tasks.domain.errors import OperationIncomplete  # noqa: PLC0415
-    from tasks.reports import summary_of  # noqa: PLC0415
+    from tasks.reports import page_of  # noqa: PLC0415
 
     if isinstance(error, OperationIncomplete):
-        return summary_of(error.outcome)
+        return page_of(error.outcome)
     notes = getattr(error, "__notes__", [])
     return "\n".join([f"{type(error).__name__}: {error}", *notes])
 
@@ -76,9 +76,15 @@ def _told(error: Exception) -> str:
 def _flows() -> "dict[str, Flow[..., Any]]":
     from flows.abort import abort_operation  # noqa: PLC0415
     from flows.backup import backup_cluster  # noqa: PLC0415
+    from flows.list import list_backups  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
 
-    return {"backup": backup_cluster, "restore": restore_cluster, "abort": abort_operation}
+    return {
+        "backup": backup_cluster,
+        "list": list_backups,
+        "restore": restore_cluster,
+        "abort": abort_operation,
+    }
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prefect import get_run_logger, task
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -53,18 +53,19 @@ async def look_at_backups(
 
 
 async def read_missing_manifests(
-    sessions: Mapping[str, ReplicaSession], catalogue: Catalogue, *, width: int
+    sessions: Iterable[ReplicaSession], catalogue: Catalogue, *, width: int
 ) -> dict[str, str]:
     """Read each manifest that is not known on one replica that lists it, and note its summary.
 
     Returns why those that could not be read could not, by backup.
     """
+    able = {session.replica: session for session in sessions}
     duties: dict[str, list[Backup]] = defaultdict(list)
     for backup in catalogue.unread:
-        able = [replica for replica in backup.listed_on if replica in sessions]
-        if able:
-            duties[min(able, key=lambda replica: len(duties[replica]))].append(backup)
-    calls = (read_manifests(sessions[replica], backups) for replica, backups in duties.items())
+        listing = [replica for replica in backup.listed_on if replica in able]
+        if listing:
+            duties[min(listing, key=lambda replica: len(duties[replica]))].append(backup)
+    calls = (read_manifests(able[replica], backups) for replica, backups in duties.items())
     found = all_or_raise(await fan_out(calls, width=width))
     return {name: why for troubles in found for name, why in troubles.items()}
 

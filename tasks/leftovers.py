@@ -10,7 +10,7 @@ from tasks.clickhouse.manifest import drop_manifest_table
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
 from tasks.domain.journal import Event, Step
-from tasks.domain.names import is_probe_of, manifest_name, undone_by
+from tasks.domain.names import backup_of, is_probe_of, undone_by
 from tasks.domain.tables import is_scratch_database
 from tasks.domain.undo import is_expired, is_needed
 from tasks.fan_out import HEALING
@@ -18,7 +18,7 @@ from tasks.fan_out import HEALING
 
 @task(task_run_name="clean-{session.replica}", **HEALING)
 async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
-    """Delete local copies of the backup and its manifest, probes, and expired safety copies.
+    """Delete local copies of the backup and of manifests, probes, and expired safety copies.
 
     A local copy pins merged-away parts, and a restarted sidecar would upload it again.
     """
@@ -26,7 +26,8 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
     for row in (await read_listing(session.server)).rows:
         leftover = is_probe_of(backup, row.name)
         if row.location == "local":
-            leftover = leftover or row.name in passing or await _is_expired(session, row.name)
+            fetched = row.name in passing or backup_of(row.name) is not None
+            leftover = leftover or fetched or await _is_expired(session, row.name)
         if leftover:
             await session.sidecar.delete(commands.delete(row.location, row.name))
     await drop_scratch(session.server)
@@ -38,7 +39,7 @@ async def _brought_by(session: ReplicaSession, backup: str) -> set[str]:
         return set()
     journal = await session.journal()
     intents = (journal.last(Event.INTENT, step) for step in (Step.CREATE, Step.DOWNLOAD))
-    return {manifest_name(backup), backup} if any(intents) else {manifest_name(backup)}
+    return {backup} if any(intents) else set()
 
 
 async def _is_expired(session: ReplicaSession, copy: str) -> bool:

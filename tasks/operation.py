@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from prefect import task
 from prefect.exceptions import TerminationSignal
 
 from tasks.abort import PATIENCE_SECONDS, abandon
-from tasks.catalogue import look_at_backups
+from tasks.catalogue import look_at_backups, read_missing_manifests
 from tasks.clickhouse.actions import Timeouts, read_actions
 from tasks.clickhouse.client import Cluster, open_cluster
 from tasks.clickhouse.journal import prepare_journal, read_journal
@@ -76,11 +76,17 @@ class Operation:
             await self._give_up(other)
         return await self._inspected()
 
-    async def catalogue(self, *, unreadable: Mapping[str, str] = {}) -> Catalogue:
-        """Look at what every replica lists of backups and knows of them."""
-        return await look_at_backups(
-            self._cluster, width=self._options.concurrency, unreadable=unreadable
-        )
+    async def catalogue(self) -> Catalogue:
+        """Look at what every replica lists of backups and knows of them.
+
+        Once the operation has begun, manifests that nobody knows yet are read from the bucket.
+        """
+        width = self._options.concurrency
+        found = await look_at_backups(self._cluster, width=width)
+        if not (self._sessions and found.unread):
+            return found
+        unreadable = await read_missing_manifests(self._sessions, found, width=width)
+        return await look_at_backups(self._cluster, width=width, unreadable=unreadable)
 
     async def _inspected(self) -> Observation:
         return await inspect_cluster(

@@ -18,7 +18,7 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from tasks.domain.outcomes import Outcome
+from tasks.domain.outcomes import Outcome, Sheet
 
 PROGRESS, PLAN, SUMMARY, OUTCOME = "progress", "plan", "summary", "outcome"
 _LONGEST = 50  # rows of a table that a person reads
@@ -109,6 +109,18 @@ def summary_of(outcome: Outcome) -> str:
         if items:
             lines += ["", f"## {title}", "", *(f"- {item}" for item in _worst(items))]
     return "\n".join(lines) + "\n"
+
+
+def page_of(outcome: Outcome) -> str:
+    """Render the summary and every sheet, whole: for whoever has no Prefect UI."""
+    return "\n".join([summary_of(outcome), *(_sheet(sheet) for sheet in outcome.sheets)])
+
+
+def _sheet(sheet: Sheet) -> str:
+    columns = list(sheet.lines[0]) if sheet.lines else []
+    rows = [columns, ["---"] * len(columns), *(line.values() for line in sheet.lines)]
+    cells = (" | ".join(str(value).replace("|", "\\|") for value in row) for row in rows)
+    return "\n".join([f"## {sheet.title}", "", *(f"| {row} |" for row in cells)]) + "\n"
 
 
 def _worst(lines: Sequence[str]) -> list[str]:
