@@ -250,7 +250,10 @@ def fill_with_noise(bench: Bench, table: str, *, partitions: int = 4, kilobytes:
         f"CREATE TABLE {table} (id UInt32, noise String CODEC(NONE)) ENGINE = MergeTree"
         f" PARTITION BY id % {partitions} ORDER BY id"
     )
-    rows = partitions * kilobytes
+    add_noise(bench, table, rows=partitions * kilobytes)
+
+
+def add_noise(bench: Bench, table: str, *, rows: int) -> None:
     bench.sql(f"INSERT INTO {table} SELECT number, randomString(1024) FROM numbers({rows})")
 
 

@@ -1,6 +1,6 @@
 """`upload`, `create_remote`, increments, and what the remote listing says meanwhile."""
 
-from tests.contract.bench import Bench, add, fill, fill_with_noise
+from tests.contract.bench import Bench, add, add_noise, fill, fill_with_noise
 
 SLOWLY = "--env=UPLOAD_MAX_BYTES_PER_SECOND=60000"
 
@@ -62,6 +62,35 @@ def test_an_uploaded_increment_names_its_base_remotely_only(bench: Bench) -> Non
     assert bench.backups("local")["inc"]["required"] == ""
     assert bench.backups("remote")["inc"]["required"] == "full"
     assert remote_parts(bench, "inc") == {"0_2_2_0"}
+    assert bench.tables_of("inc", "remote") == bench.tables_of("inc")
+
+
+def test_what_an_increment_sent_is_told_apart_from_its_size(bench: Bench) -> None:
+    """With nothing to send, the listed size is that of all that was frozen."""
+    fill_with_noise(bench, "app.t", partitions=1, kilobytes=300)
+    bench.succeed("create --tables=app.* full", "upload full")
+    bench.succeed("create --tables=app.* same", "upload --diff-from-remote=full same")
+    add_noise(bench, "app.t", rows=1)
+    bench.succeed("create --tables=app.* more", "upload --diff-from-remote=same more")
+    same, more = (bench.backups("remote")[name] for name in ("same", "more"))
+    assert remote_parts(bench, "same") == set()
+    assert same["compressed_size"] == 0
+    assert same["size"] == same["data_size"] + same["metadata_size"]
+    assert 0 < more["compressed_size"] < more["data_size"] / 4
+    assert more["size"] == more["compressed_size"] + more["metadata_size"]
+
+
+def test_an_increment_is_resumed_as_one_after_a_restart(bench: Bench) -> None:
+    fill_with_noise(bench, "app.t", partitions=1)
+    bench.succeed("create --tables=app.* full", "upload full", "delete local full")
+    add_noise(bench, "app.t", rows=200)
+    bench.succeed("create --tables=app.* inc")
+    bench.submit(f"upload {SLOWLY} --diff-from-remote=full inc")
+    bench.wait(lambda: "inc" in bench.backups("remote"), "the first object is there")
+    bench.restart()
+    bench.wait_until_resumed("upload --diff-from-remote=full --resumable=1 inc")
+    assert bench.backups("remote")["inc"]["required"] == "full"
+    assert bench.tables_of("inc", "remote")["app.t"]["parts"] == 2
 
 
 def test_an_increment_can_be_built_on_a_local_base(bench: Bench) -> None:
