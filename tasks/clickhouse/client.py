@@ -1,6 +1,7 @@
 """One connection per ClickHouse server, opened at first use and reused until the cluster closes."""
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from tasks.domain.topology import Replica
 _CONNECT_SECONDS = 10
 _LONGEST_SECONDS = 3600  # the driver's own limit; every call has a shorter one
 DEFAULT_SECONDS = 60.0
+_BULKY, _BULKY_AT_ONCE = 64_000, 8  # characters of one value; rows on their way
 
 Parameters = Mapping[str, Any]
 Settings = Mapping[str, Any]
@@ -28,8 +30,16 @@ Settings = Mapping[str, Any]
 class Server:
     """SQL to one server. Every method may raise ClusterUnavailable, NotAllowed or ServerError."""
 
-    def __init__(self, replica: Replica, *, username: str, password: str) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        username: str,
+        password: str,
+        bulky: asyncio.Semaphore | None = None,
+    ) -> None:
         self.replica = replica
+        self._bulky = bulky or asyncio.Semaphore(_BULKY_AT_ONCE)
         self._username = username
         self._password = password
         self._client: AsyncClient | None = None
@@ -87,10 +97,13 @@ class Server:
     async def insert_row(self, table: str, row: Mapping[str, Any]) -> None:
         """Insert one row of any size, sent exactly once, in the request's body."""
         client = await self._connected()
-        async with _Translating(self.name, DEFAULT_SECONDS):
-            await client.command(
-                f"INSERT INTO {table} ({', '.join(row)}) FORMAT JSONEachRow", data=json.dumps(row)
-            )
+        is_bulky = any(len(str(value)) > _BULKY for value in row.values())
+        async with self._bulky if is_bulky else contextlib.nullcontext():
+            async with _Translating(self.name, DEFAULT_SECONDS):
+                await client.command(
+                    f"INSERT INTO {table} ({', '.join(row)}) FORMAT JSONEachRow",
+                    data=json.dumps(row),
+                )
 
     async def close(self) -> None:
         if self._client is not None:
@@ -151,8 +164,10 @@ class Cluster:
     def __init__(self, inventory: Inventory, *, username: str, password: str) -> None:
         self.inventory = inventory
         self.topology = inventory.topology
+        # shared: a thousand manifests rendered in one turn would stop the lock's renewals
+        bulky = asyncio.Semaphore(_BULKY_AT_ONCE)
         self._servers = {
-            replica.name: Server(replica, username=username, password=password)
+            replica.name: Server(replica, username=username, password=password, bulky=bulky)
             for replica in self.topology.replicas
         }
 
