@@ -98,12 +98,11 @@ class Server:
         """Insert one row of any size, sent exactly once, in the request's body."""
         client = await self._connected()
         is_bulky = any(len(str(value)) > _BULKY for value in row.values())
-        async with self._bulky if is_bulky else contextlib.nullcontext():
-            async with _Translating(self.name, DEFAULT_SECONDS):
-                await client.command(
-                    f"INSERT INTO {table} ({', '.join(row)}) FORMAT JSONEachRow",
-                    data=json.dumps(row),
-                )
+        turn = self._bulky if is_bulky else contextlib.nullcontext()
+        async with turn, _Translating(self.name, DEFAULT_SECONDS):
+            await client.command(
+                f"INSERT INTO {table} ({', '.join(row)}) FORMAT JSONEachRow", data=json.dumps(row)
+            )
 
     async def close(self) -> None:
         if self._client is not None:
