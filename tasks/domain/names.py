@@ -13,6 +13,7 @@ _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _OPERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RESERVED_WORDS = frozenset({"latest", "previous"})
 _SAFETY_PREFIX = "pre-restore-"
+EVERY_BACKUP = "*"  # what an operation on all backups writes where others name one
 _ABORT_PREFIX = "abort:"  # holds a character that no other operation's id may hold
 _COMPANIONS = (".manifest", ".probe")
 _LONGEST_NAME = 128

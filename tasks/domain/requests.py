@@ -62,6 +62,15 @@ class BackupOptions(Options):
     named_collections: bool = Field(default=False, description="Also keep named collections.")
 
 
+class ListOptions(Options):
+    """What a list rarely needs."""
+
+    busy_timeout_seconds: Seconds = Field(
+        default=30,
+        description="How long to wait for others before manifests not known yet are left unread.",
+    )
+
+
 class AbortOptions(Options):
     """What an abort rarely needs."""
 
