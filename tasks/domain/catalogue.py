@@ -112,12 +112,12 @@ class Backup:
 class Catalogue:
     """All backups, the oldest first. `troubles`: why a replica said nothing, by its name.
 
-    `empty`: those of them that answer and list nothing remote.
+    `idle`: those of them that answer and list nothing remote, beside a sibling that does.
     """
 
     backups: tuple[Backup, ...]
     troubles: Mapping[str, str] = field(default_factory=dict)
-    empty: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Backup | None:
         return next((backup for backup in self.backups if backup.name == name), None)
@@ -150,8 +150,14 @@ def catalogue_of(
             for b in backups
         ),
         troubles={look.replica: look.doubt for look in seen if look.doubt},
-        empty=frozenset(look.replica for look in seen if look.is_empty),
+        idle=_idle(seen),
     )
+
+
+def _idle(looks: tuple[Look, ...]) -> frozenset[str]:
+    """Name the replicas that list nothing where another one of their shard does."""
+    used = {look.shard for look in looks if look.listing and look.listing.remote_rows}
+    return frozenset(look.replica for look in looks if look.is_empty and look.shard in used)
 
 
 def _is_of(manifest: ManifestSummary, topology: Topology) -> bool:
