@@ -18,14 +18,14 @@ from tasks.backup import (
 from tasks.discovery import find_inventory
 from tasks.domain.backup_plan import BackupPlan, doubtful_paths, plan_backup
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
+from tasks.domain.base_choice import Wish
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.names import default_backup_name
 from tasks.domain.outcomes import Attempt, BackupOutcome
 from tasks.domain.phases import BackupPhase
-from tasks.domain.requests import BackupOptions, BackupRequest, ReplicaSelection
+from tasks.domain.requests import NONE, BackupOptions, BackupRequest, ReplicaSelection
 from tasks.domain.rerun import begun_as
-from tasks.domain.topology import Topology
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
 from tasks.operation import Operation, operation_under_way
@@ -44,6 +44,8 @@ async def backup_cluster(
     partitions: list[str] = [],
     schema_only: bool = False,
     replica_selection: ReplicaSelection = ReplicaSelection.FIRST_PER_SHARD,
+    incremental: str = NONE,
+    schedule: str = "",
     operation_id: str = "",
     options: BackupOptions = BackupOptions(),
 ) -> BackupOutcome:
@@ -61,6 +63,9 @@ async def backup_cluster(
         partitions: Partition ids, each alone or as database.table:id; empty: every partition.
         schema_only: Keep definitions, no rows.
         replica_selection: FirstPerShard stores one healthy replica of each shard, AllReplicas all.
+        incremental: auto builds on the newest usable backup of the same schedule, the name of a
+            backup on that one, none stores every part again.
+        schedule: Name of the schedule that this backup belongs to; empty: none.
         operation_id: Give the id of an interrupted backup to finish it; empty: a new one.
         options: What is rarely needed.
 
@@ -78,46 +83,53 @@ async def backup_cluster(
         partitions=tuple(partitions),
         schema_only=schema_only,
         replica_selection=replica_selection,
+        incremental=incremental,
+        schedule=schedule,
         options=options,
     )
     attempt = this_attempt("backup", installation, operation_id)
     found = find_inventory(inventory, installation=installation, namespace=namespace)
     async with operation_under_way(found, attempt, options) as operation:
         observed = await operation.observe()
-        plan = _planned(request, operation.topology, observed, attempt)
-        await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
-        outcome = await _carried_out(plan, operation, observed)
+        wish = _wish(request, observed, attempt)
+        outcome = await _carried_out(wish, operation, observed)
     return await concluded(outcome)
 
 
-def _planned(
-    request: BackupRequest, topology: Topology, observed: Observation, attempt: Attempt
-) -> BackupPlan:
+def _wish(request: BackupRequest, observed: Observation, attempt: Attempt) -> Wish:
     begun = begun_as(observed, attempt, request=request.without_options())
     default = default_backup_name(attempt.installation, attempt.started)
-    return plan_backup(
-        request,
-        topology,
-        observed,
+    return Wish(
+        request=request,
         backup_name=begun or request.backup_name or default,
         operation_id=attempt.operation_id,
+        now=attempt.started,
     )
 
 
-async def _carried_out(
-    plan: BackupPlan, operation: Operation, observed: Observation
-) -> BackupOutcome:
-    name, width = plan.backup_name, plan.request.options.concurrency
-    chosen = [replica.replica for replica in plan.replicas]
+async def _planned(wish: Wish, operation: Operation, observed: Observation) -> BackupPlan:
+    """Plan; what earlier backups are worth is asked only where one may be built on."""
+    if wish.request.incremental != NONE:
+        wish = replace(wish, catalogue=await operation.catalogue())
+    return plan_backup(wish, operation.topology, observed)
+
+
+async def _carried_out(wish: Wish, operation: Operation, observed: Observation) -> BackupOutcome:
+    name, request = wish.backup_name, wish.request
+    plan = await _planned(wish, operation, observed)  # refuses before anything is sent
     fleet = await operation.begin(
         observed,
         name=name,
-        request=plan.request.without_options(),
-        steps=len(BackupPhase) * len(chosen),
+        request=request.without_options(),
+        steps=len(BackupPhase) * len(plan.replicas),
     )
+    if request.incremental != NONE:  # once more, with manifests that could not be read before
+        plan = await _planned(wish, operation, observed)
+    await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
+    chosen = [replica.replica for replica in plan.replicas]
     await fleet.demand(BackupPhase.PREFLIGHT, chosen, prove_overrides)
     doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
-    await prove_paths(fleet.sessions, doubtful, name, width=width)
+    await prove_paths(fleet.sessions, doubtful, name, width=request.options.concurrency)
     stored = await _stored(fleet, plan)
     if not stored.errors:
         manifest = manifest_of(plan, operation.topology, operation.attempt, stored)
@@ -167,8 +179,11 @@ async def _committed(fleet: Fleet, plan: BackupPlan, text: str, stored: Stored) 
     )
     if failed(noted):  # so that one journal without the text proves that no copy was written
         return replace(stored, errors=failed(noted))
+    first = min(stored.records)  # one summary for the catalogue is enough
     written = await fleet.phase(
-        BackupPhase.MANIFEST, stored.records, lambda session: write_manifest(session, name, text)
+        BackupPhase.MANIFEST,
+        stored.records,
+        lambda session: write_manifest(session, name, text, remember=session.replica == first),
     )
     others = [replica for replica in fleet.sessions if replica not in stored.records]
     cleaned = await fleet.phase(

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from prefect import task
 
+from tasks.catalogue import note_known
 from tasks.clickhouse import commands
-from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.listing import read_listing, read_sent_bytes
 from tasks.clickhouse.manifest import write_companion
 from tasks.clickhouse.parts import read_fingerprints, read_frozen
 from tasks.clickhouse.session import ReplicaSession
@@ -22,9 +23,9 @@ from tasks.domain.errors import (
 from tasks.domain.fingerprint import Fingerprint
 from tasks.domain.inspection import Observation
 from tasks.domain.journal import Entry, Event, Step
-from tasks.domain.manifest import ReplicaRecord, TableRecord
+from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
-from tasks.domain.requests import BackupRequest
+from tasks.domain.requests import NONE, BackupRequest
 from tasks.domain.tables import Table, TableClass
 from tasks.fan_out import HEALING
 
@@ -39,6 +40,7 @@ async def create_shard_backup(
     listing = await read_listing(session.server)
     if recorded and listing.holds(backup):
         return ReplicaRecord.model_validate_json(await session.payload(Event.FINGERPRINT, backup))
+    await _note_base(session, plan, backup, request)
     intent = await _begin_freeze(session, backup)
     if plan.tables:
         await _freeze(session, plan, backup, request)
@@ -53,7 +55,8 @@ async def upload_shard_backup(
 ) -> None:
     """Bring the local copy to the remote storage; nothing where it already lies there whole.
 
-    What was frozen is uploaded, whatever stands on the server by now.
+    What was frozen is uploaded, whatever stands on the server by now. The base is looked at once
+    more: a sidecar takes a broken one without a word, and nobody could restore what it builds on.
     """
     if not record.tables:
         return
@@ -66,20 +69,34 @@ async def upload_shard_backup(
         raise BackupUnusable(message)
     if begun is None:
         await session.note(Event.INTENT, Step.UPLOAD)
-    command = commands.upload(backup, session.sidecar.token(), tables=record.patterns, limit=limit)
-    await session.sidecar.settle(command, done=lambda: session.holds(backup, location="remote"))
+    token = session.sidecar.token()
+    command = commands.upload(backup, token, tables=record.patterns, limit=limit, base=record.base)
+    await session.sidecar.settle(
+        command,
+        done=lambda: session.holds(backup, location="remote"),
+        prepare=lambda: _demand_base(session, record, backup),
+    )
 
 
 @task(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
 async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, backup: str) -> int:
-    """See the backup whole in the remote listing, part by part; return its size in bytes."""
+    """See the backup whole in the remote listing, part by part, with all that it needs.
+
+    Returns how many bytes lie under its own name.
+    """
     if not record.tables:
         return 0
-    found = (await read_listing(session.server)).remote(backup)
+    listing = await read_listing(session.server)
+    found = listing.remote(backup)
     if found is None or found.broken or found.size_bytes <= 0:
         what = "is not listed" if found is None else found.desc or "is empty"
         message = f"{session.place}: {backup} {what} remotely"
         raise StorageUnavailable(message)
+    gap = listing.gap(backup)
+    if gap or found.required != record.base:
+        told = gap or f"it builds on {found.required or 'nothing'}, not on {record.base}"
+        message = f"{session.place}: {backup} cannot be restored as it was to be: {told}"
+        raise BackupUnusable(message)
     kept = await read_frozen(session.server, backup, location="remote")
     gaps = () if kept is None else record.gaps_in({t: len(names) for t, names in kept.items()})
     if gaps:
@@ -87,7 +104,8 @@ async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, b
             f"{session.place}: the remote copy of {backup} lacks what was frozen: {', '.join(gaps)}"
         )
         raise BackupUnusable(message)
-    return found.size_bytes
+    sent = await read_sent_bytes(session.server, backup) if record.base else None
+    return found.size_bytes if sent is None else sent
 
 
 async def noted_manifest(
@@ -123,7 +141,9 @@ async def note_manifest(session: ReplicaSession, backup: str, text: str) -> None
 
 
 @task(task_run_name="manifest-{session.replica}", **HEALING)
-async def write_manifest(session: ReplicaSession, backup: str, text: str) -> None:
+async def write_manifest(
+    session: ReplicaSession, backup: str, text: str, *, remember: bool = False
+) -> None:
     """Store the manifest beside the backup; the first copy that is listed commits it.
 
     One that is listed already counts only if this operation wrote it: another one's, left behind
@@ -135,6 +155,26 @@ async def write_manifest(session: ReplicaSession, backup: str, text: str) -> Non
     if found is None or found.broken or not ours:
         await write_companion(session.sidecar, name, text)
         await session.note(Event.STEP, Step.MANIFEST)
+    if remember:
+        await note_known(session, Manifest.from_text(text, origin=backup))
+
+
+async def _note_base(
+    session: ReplicaSession, plan: ReplicaPlan, backup: str, request: BackupRequest
+) -> None:
+    """Write down what is built on, or that nothing is: a rerun goes on with the same."""
+    if request.incremental != NONE:
+        await session.note(Event.BASE, backup, plan.base.name)
+
+
+async def _demand_base(session: ReplicaSession, record: ReplicaRecord, backup: str) -> None:
+    gap = (await read_listing(session.server)).gap(record.base) if record.base else ""
+    if gap:
+        message = (
+            f"{session.place}: {backup} was to build on {record.base}, and cannot: {gap}; back up "
+            "again under another name"
+        )
+        raise BackupUnusable(message)
 
 
 async def _begin_freeze(session: ReplicaSession, backup: str) -> Entry:
@@ -187,6 +227,7 @@ async def _record(
         macros=await read_macros(server),
         tables=tuple(TableRecord.of(table, prints.get(table.full_name)) for table in kept),
         functions=await read_functions(server),
+        base=plan.base.name,
         frozen_from=datetime.fromisoformat(intent.payload),
         frozen_until=frozen_until,
         clickhouse_version=await read_version(server),

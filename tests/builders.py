@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks.domain.backup_plan import BackupPlan, plan_backup
+from tasks.domain.base_choice import Wish
 from tasks.domain.fingerprint import Fingerprint, Part
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
@@ -188,11 +189,20 @@ def make_backup_plan(
     **fields: Any,
 ) -> BackupPlan:
     return plan_backup(
-        request or backup_request(),
+        make_wish(request, **fields),
         topology or make_topology(),
         observed or make_observation(),
-        **({"backup_name": BACKUP, "operation_id": OPERATION} | fields),
     )
+
+
+def make_wish(request: BackupRequest | None = None, **fields: Any) -> Wish:
+    defaults: dict[str, Any] = {
+        "request": request or backup_request(),
+        "backup_name": BACKUP,
+        "operation_id": OPERATION,
+        "now": NOW,
+    }
+    return Wish(**(defaults | fields))
 
 
 def make_table_record(table: Table | None = None, **fields: Any) -> TableRecord:

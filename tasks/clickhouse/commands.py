@@ -81,10 +81,19 @@ class CreateFlags:
     named_collections: bool = False
 
 
-def upload(name: str, token: Token, *, tables: tuple[str, ...], limit: int | None) -> Command:
-    """Copy the local copy to the remote storage. `limit`: bytes per second."""
+def upload(
+    name: str, token: Token, *, tables: tuple[str, ...], limit: int | None, base: str = ""
+) -> Command:
+    """Copy the local copy to the remote storage, without the parts that `base` holds there.
+
+    A broken base is accepted by the sidecar, and what is built on it cannot be restored.
+    `limit`: bytes per second.
+    """
     throttle = {} if limit is None else {"UPLOAD_MAX_BYTES_PER_SECOND": str(limit)}
-    return _built(Verb.UPLOAD, name, token, {"tables": ",".join(tables)}, overrides=throttle)
+    values = {"tables": ",".join(tables)}
+    if base:
+        values["diff-from-remote"] = _checked_name(base)
+    return _built(Verb.UPLOAD, name, token, values, overrides=throttle)
 
 
 def download(

@@ -21,6 +21,7 @@ from tasks.domain.errors import (
 REFUSED_BY_SIDECAR = 86  # RECEIVED_ERROR_FROM_REMOTE_IO_SERVER: the sidecar answered 400 or 500
 NO_ANSWER = 1000  # POCO_EXCEPTION: the sidecar's connection failed
 UNKNOWN_TABLE, TABLE_EXISTS, UNKNOWN_DATABASE = 60, 57, 81
+UNKNOWN_COLUMN = 47
 
 _NOT_ALLOWED = frozenset({164, 192, 193, 194, 291, 392, 491, 497, 516})
 _UNAVAILABLE = frozenset({159, 198, 202, 209, 210, 225, 241, 242, 425, 999, NO_ANSWER})

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tasks.domain.base_choice import Base, Wish, base_for
 from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.names import is_companion, manifest_name
 from tasks.domain.replica_choice import begun_on, choose
-from tasks.domain.requests import BackupRequest
+from tasks.domain.requests import NONE, BackupRequest
 from tasks.domain.restore_need import half_restored_by
 from tasks.domain.tables import Table, TableClass, database_patterns, selected, table_patterns
 from tasks.domain.topology import Topology
@@ -23,11 +24,18 @@ class ReplicaPlan:
     reason: str
     tables: tuple[Table, ...]
     patterns: tuple[str, ...]
+    base: Base = field(default_factory=Base)
+
+    @property
+    def why(self) -> str:
+        """Say why this replica stores, and how where that had to be chosen."""
+        how = self.base.sentence if self.tables else ""
+        return f"{self.reason}; {how}" if how else self.reason
 
     @property
     def sentence(self) -> str:
         tables = f"{len(self.tables)} tables" if self.tables else "no tables"
-        return f"shard {self.shard}: {tables} from {self.replica} ({self.reason})"
+        return f"shard {self.shard}: {tables} from {self.replica} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,36 +52,30 @@ class BackupPlan:
         return next(plan for plan in self.replicas if plan.replica == replica)
 
 
-def plan_backup(
-    request: BackupRequest,
-    topology: Topology,
-    observed: Observation,
-    *,
-    backup_name: str,
-    operation_id: str,
-) -> BackupPlan:
-    """Choose replicas and tables. Raises PreflightFailed with every finding of every shard."""
-    choices = {
-        shard.name: choose(shard, request, observed, operation_id) for shard in topology.shards
-    }
+def plan_backup(wish: Wish, topology: Topology, observed: Observation) -> BackupPlan:
+    """Choose replicas, tables and bases. PreflightFailed tells every finding of every shard."""
+    request, name, operation_id = wish.request, wish.backup_name, wish.operation_id
+    choices = {shard.name: choose(shard, wish, observed) for shard in topology.shards}
     chosen = [seen for choice in choices.values() for seen in choice.chosen]
     findings = [finding for choice in choices.values() for finding in choice.findings]
-    findings += _taken(backup_name, observed, chosen, operation_id)
-    plans = tuple(_replica_plan(request, seen, choices[seen.shard].reason) for seen in chosen)
+    findings += _taken(name, observed, chosen, operation_id)
+    plans = tuple(_replica_plan(wish, seen, choices[seen.shard].reason) for seen in chosen)
     findings += _strange_partitions(request, plans)
+    findings += _refused_bases(request, plans)
     if not findings and not any(plan.tables for plan in plans):
         findings.append(_nothing(request))
     if findings:
         message = "the cluster cannot be backed up as asked: " + "; ".join(findings)
         raise PreflightFailed(message)
     return BackupPlan(
-        backup_name=backup_name,
+        backup_name=name,
         request=request,
         replicas=plans,
         uncovered=_uncovered(request, observed, chosen),
         notes=(
-            *(f"{name} was left out: {why}" for name, why in observed.unreachable.items()),
+            *(f"{replica} was left out: {why}" for replica, why in observed.unreachable.items()),
             *(choice.note for choice in choices.values() if choice.note),
+            *_full_ones(request, plans),
             *_half_restored(chosen),
             *_unmatched(request, plans),
         ),
@@ -98,7 +100,8 @@ def doubtful_paths(inspections: Sequence[Inspection]) -> tuple[str, ...]:
     return tuple(replica for replica, own in rows.items() if any(listed[row] > 1 for row in own))
 
 
-def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> ReplicaPlan:
+def _replica_plan(wish: Wish, seen: Inspection, reason: str) -> ReplicaPlan:
+    request = wish.request
     tables = selected(seen.tables, request.tables)
     chosen = {table.full_name for table in tables}
     others = [table for table in seen.tables if table.full_name not in chosen]
@@ -109,7 +112,27 @@ def _replica_plan(request: BackupRequest, seen: Inspection, reason: str) -> Repl
         reason=reason,
         tables=tables,
         patterns=named if request.tables else database_patterns(tables),
+        base=base_for(seen, wish),
     )
+
+
+def _refused_bases(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:
+    return [
+        f"{request.base} cannot be the base: {plan.base.refused}"
+        for plan in plans
+        if plan.tables and plan.base.refused
+    ]
+
+
+def _full_ones(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:
+    """Tell where an increment was wanted and a full backup is made."""
+    if request.incremental == NONE:
+        return []
+    return [
+        f"shard {plan.shard}, replica {plan.replica}: {plan.base.sentence}"
+        for plan in plans
+        if plan.tables and not plan.base.name
+    ]
 
 
 def _taken(

@@ -46,6 +46,27 @@ class Listing:
             for row in self.rows
         )
 
+    def chain(self, name: str) -> tuple[Listed, ...]:
+        """Follow what a remote backup needs, down to its full one, as far as it is there whole."""
+        found: list[Listed] = []
+        while name and (row := self.remote(name)) and not row.broken and row not in found:
+            found.append(row)
+            name = row.required
+        return tuple(found)
+
+    def gap(self, name: str) -> str:
+        """Say what a remote backup lacks of itself or of what it needs; empty: nothing."""
+        chain = self.chain(name)
+        wanted = chain[-1].required if chain else name
+        if not wanted:
+            return ""
+        row = self.remote(wanted)
+        if row is None:
+            return f"{wanted} is not listed remotely"
+        if row.broken:
+            return f"{wanted} is listed as {row.desc}"
+        return f"its chain comes back to {wanted}"
+
     def has(self, name: str) -> bool:
         return any(row.name == name for row in self.rows)
 

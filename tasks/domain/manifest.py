@@ -66,7 +66,10 @@ class TableRecord(_Stored):
 
 
 class ReplicaRecord(_Stored):
-    """What one chosen replica put into the backup, and when it was frozen (the flow's clock)."""
+    """What one chosen replica put into the backup, and when it was frozen (the flow's clock).
+
+    `base`: the backup whose parts it does not hold again; empty for a full one.
+    """
 
     shard: str
     replica: str
@@ -76,6 +79,7 @@ class ReplicaRecord(_Stored):
     frozen_from: datetime
     frozen_until: datetime
     size_bytes: int = 0
+    base: str = ""
     clickhouse_version: str = ""
     sidecar_version: str = ""
 
@@ -83,6 +87,11 @@ class ReplicaRecord(_Stored):
     def patterns(self) -> tuple[str, ...]:
         """Patterns that name these tables, and no others of the copy, in a command."""
         return database_patterns(table.as_table() for table in self.tables)
+
+    @property
+    def frozen_bytes(self) -> int:
+        """How large the parts of its tables are, as far as their fingerprints are known."""
+        return sum(table.fingerprint.size_bytes for table in self.tables if table.fingerprint)
 
     def gaps_in(self, parts: Mapping[str, int]) -> tuple[str, ...]:
         """Name the tables of which a copy holds too little; `parts`: table -> number of parts."""
@@ -134,6 +143,10 @@ class Manifest(_Stored):
         except ValidationError as error:
             message = f"the manifest of {origin} is corrupt: {sentence_of(error)}"
             raise BackupUnusable(message) from error
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return tuple(sorted({t.full_name for replica in self.replicas for t in replica.tables}))
 
     @property
     def rows(self) -> int:

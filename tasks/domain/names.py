@@ -11,6 +11,7 @@ from tasks.domain.errors import InvalidRequest
 
 _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _OPERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,126}[A-Za-z0-9])?")
 _RESERVED_WORDS = frozenset({"latest", "previous"})
 _SAFETY_PREFIX = "pre-restore-"
 EVERY_BACKUP = "*"  # what an operation on all backups writes where others name one
@@ -45,6 +46,17 @@ def checked_operation_id(operation_id: str) -> str:
         )
         raise InvalidRequest(message)
     return operation_id
+
+
+def checked_label(label: str) -> str:
+    """Return `label`, the name of a schedule, or raise InvalidRequest."""
+    if not _LABEL.fullmatch(label):
+        message = (
+            f"{label!r} cannot be the name of a schedule: up to 128 letters, digits, '.', '_' and "
+            "'-', beginning and ending with a letter or digit"
+        )
+        raise InvalidRequest(message)
+    return label
 
 
 def default_backup_name(installation: str, now: datetime) -> str:

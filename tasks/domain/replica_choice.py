@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from tasks.domain.base_choice import Base, Wish, base_for
 from tasks.domain.inspection import Inspection, Observation, replicated_tables, unfit
 from tasks.domain.journal import Event
-from tasks.domain.requests import BackupRequest, ReplicaSelection
+from tasks.domain.requests import ReplicaSelection
 from tasks.domain.tables import selected
 from tasks.domain.topology import Shard
 
@@ -30,8 +31,9 @@ class _Candidate:
     """A replica that can store. `rank`: the lower, the better; `doubts`: why it is not lower."""
 
     seen: Inspection
-    rank: tuple[int, int, bool]
+    rank: tuple[int, int, bool, int]
     doubts: tuple[str, ...]
+    base: Base
 
     @property
     def told(self) -> str:
@@ -42,10 +44,9 @@ def begun_on(seen: Inspection, operation_id: str) -> bool:
     return seen.journal.of(operation_id).last(Event.INTENT) is not None
 
 
-def choose(
-    shard: Shard, request: BackupRequest, observed: Observation, operation_id: str
-) -> Choice:
-    """Choose by: begun here before, healthy, caught up, order in the topology."""
+def choose(shard: Shard, wish: Wish, observed: Observation) -> Choice:
+    """Choose by: begun here before, healthy, caught up, holds the base, order in the topology."""
+    request, operation_id = wish.request, wish.operation_id
     candidates = observed.of_shard(shard.name)
     problems = {
         seen.replica: unfit(seen, selected(seen.tables, request.tables)) for seen in candidates
@@ -68,7 +69,7 @@ def choose(
     if not fit:
         nobody = (f"shard {shard.name} has no replica that answers",)
         return Choice(findings=wrong or nobody)
-    return _best([_candidate(seen, fit, request) for seen in fit], wrong)
+    return _best([_candidate(seen, fit, wish) for seen in fit], wrong)
 
 
 def _absent(shard: Shard, observed: Observation) -> list[str]:
@@ -82,19 +83,20 @@ def _absent(shard: Shard, observed: Observation) -> list[str]:
 def _best(candidates: Sequence[_Candidate], wrong: Sequence[str]) -> Choice:
     best = min(candidates, key=lambda candidate: candidate.rank)
     before = candidates[: candidates.index(best)]
-    passed_over = [*wrong, *(candidate.told for candidate in before)]
+    passed_over = [*wrong, *(candidate.told for candidate in before if candidate.doubts)]
     if best.doubts:
         others = [c.told for c in candidates if c is not best and c.doubts]
         reason = f"no replica of the shard is without doubt: {'; '.join([best.told, *others])}"
         return Choice(chosen=(best.seen,), reason=reason, note=f"stored all the same: {best.told}")
-    if passed_over:
-        return Choice(
-            chosen=(best.seen,), reason=f"first healthy replica: {'; '.join(passed_over)}"
-        )
-    return Choice(chosen=(best.seen,), reason="first replica of the shard")
+    reasons = [f"first healthy replica: {'; '.join(passed_over)}"] if passed_over else []
+    if any(not candidate.doubts for candidate in before):
+        held = "lists" if best.base.stored_by else "stored"
+        reasons.append(f"it {held} {best.base.name}, on which most can be saved")
+    return Choice(chosen=(best.seen,), reason="; ".join(reasons) or "first replica of the shard")
 
 
-def _candidate(seen: Inspection, fit: Sequence[Inspection], request: BackupRequest) -> _Candidate:
+def _candidate(seen: Inspection, fit: Sequence[Inspection], wish: Wish) -> _Candidate:
+    request, base = wish.request, base_for(seen, wish)
     own = set(replicated_tables(selected(seen.tables, request.tables)))
     everywhere = {
         name for other in fit for name in replicated_tables(selected(other.tables, request.tables))
@@ -115,8 +117,9 @@ def _candidate(seen: Inspection, fit: Sequence[Inspection], request: BackupReque
     slowest = max((state.delay_seconds for state in states if state.table in late), default=0)
     return _Candidate(
         seen,
-        (len(lacking) + len(ill), slowest, bool(fetching)),
+        (len(lacking) + len(ill), slowest, bool(fetching), base.rank),
         _told(lacking, ill, late, fetching),
+        base,
     )
 
 

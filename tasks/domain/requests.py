@@ -7,11 +7,15 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.domain.errors import InvalidRequest
-from tasks.domain.names import checked_backup_name
+from tasks.domain.names import checked_backup_name, checked_label
 from tasks.domain.tables import checked_partitions, checked_patterns
 
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
+
+_USUAL_CHAIN = 7  # a week of nightly backups
+
+AUTO, NONE = "auto", "none"
 
 Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
 
@@ -60,6 +64,27 @@ class BackupOptions(Options):
     rbac: bool = Field(default=False, description="Also keep users, roles, quotas and policies.")
     configs: bool = Field(default=False, description="Also keep the server's configuration files.")
     named_collections: bool = Field(default=False, description="Also keep named collections.")
+    full_every_count: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="How many backups, the full one included, `auto` chains before the next full "
+        f"one; {_USUAL_CHAIN} where full_every_hours is not given either.",
+    )
+    full_every_hours: int | None = Field(
+        default=None,
+        ge=1,
+        le=24 * 366,
+        description="How old, in hours, the full backup of a chain gets before `auto` makes the "
+        "next one.",
+    )
+
+    @property
+    def longest_chain(self) -> int | None:
+        """How many backups a chain may have; None: its age alone decides."""
+        if self.full_every_count is None and self.full_every_hours is None:
+            return _USUAL_CHAIN
+        return self.full_every_count
 
 
 class ListOptions(Options):
@@ -80,7 +105,10 @@ class AbortOptions(Options):
 
 
 class BackupRequest(BaseModel):
-    """One backup of a whole cluster. `backup_name` None: named after the installation and time."""
+    """One backup of a whole cluster. `backup_name` None: named after the installation and time.
+
+    `incremental`: AUTO, NONE or the name of the base.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,6 +117,8 @@ class BackupRequest(BaseModel):
     partitions: tuple[str, ...] = ()
     schema_only: bool = False
     replica_selection: ReplicaSelection = ReplicaSelection.FIRST_PER_SHARD
+    incremental: str = NONE
+    schedule: str = ""
     options: BackupOptions = BackupOptions()
 
     @classmethod
@@ -111,16 +141,37 @@ class BackupRequest(BaseModel):
     def _partitions_are_ids(cls, partitions: tuple[str, ...]) -> tuple[str, ...]:
         return as_value_error(lambda: checked_partitions(partitions))
 
+    @field_validator("incremental")
+    @classmethod
+    def _base_is_usable(cls, base: str) -> str:
+        return as_value_error(lambda: checked_backup_name(base))
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_a_label(cls, schedule: str) -> str:
+        return as_value_error(lambda: checked_label(schedule)) if schedule else ""
+
     @model_validator(mode="after")
     def _parts_make_sense_together(self) -> Self:
         if self.schema_only and self.partitions:
             message = "schema_only keeps no rows: partitions contradict it"
+            raise ValueError(message)
+        if self.schema_only and self.incremental != NONE:
+            message = "schema_only keeps no rows: there is nothing to be incremental about"
+            raise ValueError(message)
+        if self.base is not None and self.base == self.backup_name:
+            message = f"{self.base} cannot be the base of itself"
             raise ValueError(message)
         return self
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""
         return self.model_dump(mode="json", exclude={"options"})
+
+    @property
+    def base(self) -> str | None:
+        """The base that was named; None where none was, or a usable one is looked for."""
+        return None if self.incremental in {AUTO, NONE} else self.incremental
 
     @property
     def scope(self) -> Scope:

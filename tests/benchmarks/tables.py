@@ -27,7 +27,6 @@ from tests.builders import (
     BACKUP,
     NOW,
     OPERATION,
-    backup_request,
     hash_of,
     make_attempt,
     make_entry,
@@ -39,6 +38,7 @@ from tests.builders import (
     make_table,
     make_target,
     make_topology,
+    make_wish,
     replica_name,
     restore_request,
 )
@@ -93,16 +93,10 @@ def made_parts(table_name: str, count: int) -> Iterator[Part]:
 def backed_up(take: Ledger, tables: tuple[Table, ...], parts: int) -> str:
     """Take the pure steps of a backup; return the text of its manifest."""
     seen = make_inspection(0, tables=tables)
-    request = backup_request()
+    wish = make_wish()
     plan = take(
         "plan of a backup",
-        lambda: plan_backup(
-            request,
-            make_topology(shards=1),
-            make_observation(seen),
-            backup_name=BACKUP,
-            operation_id=OPERATION,
-        ),
+        lambda: plan_backup(wish, make_topology(shards=1), make_observation(seen)),
         size=lambda found: len(found.replicas[0].tables),
     )
     prints = take(

@@ -9,7 +9,6 @@ from tasks.domain.journal import Event
 from tasks.domain.replica_choice import Choice, choose
 from tasks.domain.replication import Replication
 from tests.builders import (
-    OPERATION,
     backup_request,
     make_backup_plan,
     make_entry,
@@ -18,6 +17,7 @@ from tests.builders import (
     make_observation,
     make_table,
     make_topology,
+    make_wish,
     replica_name,
 )
 
@@ -42,7 +42,7 @@ def replica(number: int, *tables: Any, state: dict[str, Any] | None = None) -> I
 
 
 def choice(*seen: Inspection) -> Choice:
-    return choose(PAIR.shards[0], backup_request(), make_observation(*seen), OPERATION)
+    return choose(PAIR.shards[0], make_wish(), make_observation(*seen))
 
 
 def number_of(made: Choice) -> int:
@@ -118,7 +118,7 @@ def test_tables_of_one_name_that_do_not_replicate_each_other_are_uncovered() -> 
 
 def test_tables_that_nobody_asked_for_decide_nothing() -> None:
     seen = make_observation(replica(0, state={"readonly": True}), replica(1))
-    made = choose(PAIR.shards[0], backup_request(tables=["shop.z*"]), seen, OPERATION)
+    made = choose(PAIR.shards[0], make_wish(backup_request(tables=["shop.z*"])), seen)
     assert number_of(made) == 0
 
 
