@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from tasks.course import Course
-from tasks.discovery import find_inventory
+from tasks.discovery import find_inventory, with_parts
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.outcomes import RestoreOutcome
 from tasks.domain.phases import RestorePhase
 from tasks.domain.rerun import begun_as
+from tasks.domain.restore_choice import chosen_of
 from tasks.domain.restore_guard import demand_allowed, demand_listed, demand_reachable
 from tasks.domain.restore_keeper import demand_no_strangers, paths_to_ask
 from tasks.domain.restore_plan import RestorePlan
@@ -47,8 +48,11 @@ async def restore_cluster(
     backup: str,
     namespace: str = "default",
     inventory: str | Inventory = "",
+    tables: list[str] = [],
+    partitions: list[str] = [],
     overwrite: bool = False,
     schema_only: bool = False,
+    data_only: bool = False,
     accept_loss: list[str] = [],
     dry_run: bool = False,
     approved_plan: str = "",
@@ -65,8 +69,11 @@ async def restore_cluster(
         backup: Name of the backup, or pre-restore-<operation id> to undo that restore.
         namespace: Its Kubernetes namespace.
         inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        tables: Restore only tables that match these patterns, such as shop.*; empty: all.
+        partitions: Replace only these partitions, by id, or database.table:id for one table.
         overwrite: Drop tables that hold rows, where this backup brings those rows back.
         schema_only: Bring back definitions, no rows.
+        data_only: Bring rows into tables that stand already, and create none.
         accept_loss: Patterns of tables whose rows may be lost for good when overwriting.
         dry_run: Only say what would be done.
         approved_plan: Digest of a dry run; any other plan is refused.
@@ -83,8 +90,11 @@ async def restore_cluster(
     """
     request = RestoreRequest.from_form(
         backup=backup,
+        tables=tuple(tables),
+        partitions=tuple(partitions),
         overwrite=overwrite,
         schema_only=schema_only,
+        data_only=data_only,
         accept_loss=tuple(accept_loss),
         dry_run=dry_run,
         approved_plan=approved_plan or None,
@@ -134,6 +144,10 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
         sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
         manifest = await any_manifest(sources, request.backup)
     own = operation.attempt.operation_id
+    if request.by_partition:
+        names = chosen_of(manifest, request).table_names
+        width = request.options.concurrency
+        observed = await with_parts(observed, fleet.sessions, names, width=width)
     plan = plan_restore(
         request,
         manifest,

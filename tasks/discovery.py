@@ -1,6 +1,8 @@
 """Find the cluster, and look once at every replica of it."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.journal import read_journal
 from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.parts import read_parts
 from tasks.clickhouse.replication import read_replication
+from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import (
     read_database_engines,
     read_free_bytes,
@@ -23,9 +27,10 @@ from tasks.clickhouse.tables import (
 from tasks.clickhouse.versions import read_sidecar_version, read_version
 from tasks.domain.actions import busy_with
 from tasks.domain.errors import BackupError, InvalidRequest
+from tasks.domain.fingerprint import Part
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
-from tasks.fan_out import PLAIN, fan_out
+from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
 
 
 def find_inventory(
@@ -97,6 +102,26 @@ async def inspect_replica(server: Server, shard: str, operation_id: str) -> Insp
         free_bytes=await read_free_bytes(server),
         busy_with=None if busy is None else f"{busy.verb} {busy.name}",
     )
+
+
+async def with_parts(
+    observed: Observation,
+    sessions: Mapping[str, ReplicaSession],
+    tables: Sequence[str],
+    *,
+    width: int,
+) -> Observation:
+    """Look at the parts of some tables, too, on every replica that was seen."""
+    looks = await fan_out(
+        (parts_of(sessions[seen.replica], tables) for seen in observed.inspections), width=width
+    )
+    found = zip(observed.inspections, all_or_raise(looks), strict=True)
+    return replace(observed, inspections=tuple(replace(seen, parts=parts) for seen, parts in found))
+
+
+@task(task_run_name="parts-{session.replica}", **HEALING)
+async def parts_of(session: ReplicaSession, tables: Sequence[str]) -> dict[str, tuple[Part, ...]]:
+    return await read_parts(session.server, tables)
 
 
 def _read(inventory: Inventory | dict[str, Any] | str | Path) -> Inventory:

@@ -10,7 +10,7 @@ from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import BackupUnusable, PreflightFailed
 from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.restore_need import Need
-from tasks.domain.restore_plan import ReplicaRestore, patterns_of
+from tasks.domain.restore_plan import ReplicaRestore
 from tasks.fan_out import HEALING
 
 
@@ -19,7 +19,7 @@ async def download_shard_backup(
     session: ReplicaSession, part: ReplicaRestore, backup: str, limit: int | None
 ) -> None:
     """Bring the backup to this replica's disk: with rows where they go, else definitions only."""
-    needed = (*part.create, *part.late)
+    needed = part.needed
     if not needed or part.need is Need.NOTHING:
         return
     journal = await session.journal()
@@ -27,11 +27,12 @@ async def download_shard_backup(
         command = commands.download(
             backup,
             session.sidecar.token(),
-            tables=patterns_of(needed),
+            tables=part.needed_patterns,
+            partitions=part.data_partitions,
             schema_only=not part.fill,
             limit=limit,
         )
-        await _downloaded(session, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
+        await bring_copy(session, command, ours=journal.last(Event.INTENT, Step.DOWNLOAD))
         await session.note(Event.STEP, Step.DOWNLOAD)
     await _demand_all_there(session, part, backup)
 
@@ -39,11 +40,11 @@ async def download_shard_backup(
 @task(task_run_name="check-{part.shard}-{part.replica}", **HEALING)
 async def check_safety_copy(session: ReplicaSession, part: ReplicaRestore, name: str) -> None:
     """Demand that a safety copy holds what is restored from it: it lies on this very server."""
-    if part.need is not Need.NOTHING and (part.create or part.late):
+    if part.need is not Need.NOTHING and part.needed:
         await _demand_all_there(session, part, name)
 
 
-async def _downloaded(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
+async def bring_copy(session: ReplicaSession, command: Command, *, ours: Entry | None) -> None:
     """Download; a local copy counts only if an attempt of this restore brought it (`ours`)."""
     trusted = ours is not None
 
@@ -64,7 +65,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     frozen = await read_frozen(session.server, backup)
     if frozen is None:
         return
-    needed = {table.full_name for table in (*part.create, *part.late)}
+    needed = {table.full_name for table in part.needed}
     surplus = sorted(name for name in frozen if name not in needed)
     by_database = any(pattern.endswith(".*") for pattern in part.schema_patterns)
     if surplus and by_database:  # these tables would be made anew too
@@ -73,7 +74,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
             f"holds tables that its manifest does not name: {', '.join(surplus)}"
         )
         raise BackupUnusable(message)
-    missing = [t.full_name for t in (*part.create, *part.late) if t.full_name not in frozen]
+    missing = sorted(needed - frozen.keys())
     missing += [
         t.full_name
         for t in part.fill

@@ -6,7 +6,7 @@ What is still to be done is decided in `tasks.domain.restore_recovery`; rows are
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prefect import task
 
@@ -35,14 +35,16 @@ from tasks.domain.restore_recovery import (
     demand_not_recreated,
     demand_only_backup_rows,
     demand_own,
+    demand_same,
     tables_to_drop,
+    unsaved_parts,
 )
 from tasks.domain.restore_request import RestoreRequest
-from tasks.domain.restore_result import rows_compared
+from tasks.domain.restore_result import attached_since, rows_compared
 from tasks.domain.tables import Table
 from tasks.fan_out import HEALING, PLAIN
 from tasks.replication import entries_of, until_unregistered
-from tasks.safety_copy import renew_safety_copy
+from tasks.safety_copy import recorded_prints, renew_safety_copy
 
 _COLLECT_SECONDS = 2.0
 
@@ -95,15 +97,16 @@ async def drop_shard_tables(
     if not part.need.drops:
         return
     journal = await session.journal()
-    doomed = tables_to_drop(part, journal, await _standing(session), overwrite=request.overwrite)
+    standing = await _standing(session)
+    doomed = tables_to_drop(part, journal, standing, overwrite=request.overwrite)
     if part.replicates:
         await demand_coordination(session.server)
-    if part.need is Need.REMAKE:
-        expected = {record.full_name: record.fingerprint for record in part.refilled}
-        demand_only_backup_rows(expected, await read_parts(session.server, list(expected)))
+    await _demand_nothing_unseen(session, part, request, standing)
     if request.keeps_safety_copy and part.need is Need.REPLACE:
         await renew_safety_copy(session, part, request.options)
     entries = await entries_of(session, doomed)
+    if part.swap:
+        await _note_identities(session, (swap.table for swap in part.swap))
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
@@ -115,6 +118,26 @@ async def drop_shard_tables(
     # all that will be made here: an earlier try may have dropped without seeing the end of it
     await until_unregistered(session, [*entries, *part.entries.values()])
     await session.note(Event.STEP, Step.DROP)
+
+
+async def _demand_nothing_unseen(
+    session: ReplicaSession,
+    part: ReplicaRestore,
+    request: RestoreRequest,
+    standing: Mapping[str, Table],
+) -> None:
+    """Raise TargetChanged where rows would be lost that nobody has looked at."""
+    expected = {record.full_name: record.fingerprint for record in part.refilled}
+    seen = await read_parts(session.server, list(expected)) if part.may_lose_rows else {}
+    if part.need is not Need.REMAKE:
+        demand_same(part, standing, {} if request.overwrite else seen)
+        return
+    demand_same(part, standing, {})
+    if part.by_partition:
+        if request.overwrite and not request.keeps_safety_copy:
+            return
+        seen = unsaved_parts(part, seen, await recorded_prints(session))
+    demand_only_backup_rows(expected, seen)
 
 
 @task(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
@@ -145,9 +168,11 @@ async def attach_shard_data(
         return COMPARISONS.validate_json(noted.payload)
     seen: dict[str, tuple[Part, ...]] = {}
     if names:
-        demand_not_attached(part.fill, await read_parts(session.server, names))
+        before = await read_parts(session.server, names)
+        if not part.by_partition:
+            demand_not_attached(part.fill, before)
         await session.note(Event.INTENT, Step.DATA)
-        seen = await _attached(session, part, backup)
+        seen = attached_since(part, before, await _attached(session, part, backup))
     compared = rows_compared(part, seen)
     await session.note(Event.STEP, Step.DATA, COMPARISONS.dump_json(compared).decode())
     return compared
@@ -172,7 +197,7 @@ async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, back
 async def read_restored_tables(session: ReplicaSession, part: ReplicaRestore) -> dict[str, Table]:
     """Read what stands at the end; what was compared must still be the tables of this restore."""
     standing = await _standing(session)
-    names = [record.full_name for record in (*part.create, *part.late)]
+    names = [record.full_name for record in part.restored]
     demand_not_recreated(names, await session.journal(), standing)
     return standing
 
@@ -202,9 +227,14 @@ async def _create(
     if missing:
         message = f"{session.replica}: the sidecar did not create {', '.join(missing)}"
         raise BackupUnusable(message)
-    made = {name: standing[name].identity for name in names}
-    await session.note(Event.IDENTITY, payload=json.dumps(made))
+    await _note_identities(session, (standing[name] for name in names))
     await session.note(Event.STEP, step)
+
+
+async def _note_identities(session: ReplicaSession, tables: Iterable[Table]) -> None:
+    """Write down which very tables this operation works on."""
+    made = {table.full_name: table.identity for table in tables}
+    await session.note(Event.IDENTITY, payload=json.dumps(made))
 
 
 async def _attached(
@@ -212,7 +242,12 @@ async def _attached(
 ) -> dict[str, tuple[Part, ...]]:
     """Attach, and look at the parts again and again meanwhile: merges make parts vanish."""
     names = [table.full_name for table in part.fill]
-    command = commands.restore_data(backup, session.sidecar.token(), tables=part.data_patterns)
+    command = commands.restore_data(
+        backup,
+        session.sidecar.token(),
+        tables=part.data_patterns,
+        partitions=part.data_partitions,
+    )
     attaching = asyncio.create_task(session.sidecar.perform(command))
     seen: dict[str, tuple[Part, ...]] = {}
     try:

@@ -90,7 +90,7 @@ async def read_safety_record(session: ReplicaSession, operation_id: str) -> Kept
 
 
 async def _doomed(session: ReplicaSession, part: ReplicaRestore) -> list[Table]:
-    planned = {table.full_name for table in part.drop}
+    planned = {table.full_name for table in (*part.drop, *(swap.table for swap in part.swap))}
     tables = await read_tables(session.server)
     return [table for table in tables if table.full_name in planned]
 
@@ -160,7 +160,7 @@ async def _unsaved(session: ReplicaSession, doomed: Sequence[Table]) -> bool | N
     if frozen is None:
         return None
     standing = await read_parts(session.server, [table.full_name for table in doomed])
-    prints = await _recorded_prints(session)
+    prints = await recorded_prints(session)
     return any(
         _is_unsaved(parts, frozen.get(table, frozenset()), prints.get(table))
         for table, parts in standing.items()
@@ -176,7 +176,8 @@ def _is_unsaved(
     return fingerprint is not None and fingerprint.lacks(parts)
 
 
-async def _recorded_prints(session: ReplicaSession) -> dict[str, Fingerprint | None]:
+async def recorded_prints(session: ReplicaSession) -> dict[str, Fingerprint | None]:
+    """Read what the safety copy of this operation holds here, as it was written down."""
     text = await session.payload(Event.FINGERPRINT, safety_name(session.operation_id))
     if not text:
         return {}

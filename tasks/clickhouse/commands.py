@@ -6,7 +6,7 @@ input ends the sidecar's process: hence one builder, `word --flag=value ... NAME
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +20,11 @@ _OVERRIDES = {
     "BACKUPS_TO_KEEP_REMOTE": "0",
     "BACKUPS_TO_KEEP_LOCAL": "0",
     "ALLOW_EMPTY_BACKUPS": "false",
+    # parts that cannot be read would be left out of a backup without a word
+    "MAX_BROKEN_PART_RATIO": "0",
 }
+# a table that is attached as a whole drops the replica that its backup names from its path
+_BY_PARTS = {"CLICKHOUSE_RESTORE_AS_ATTACH": "false"}
 _TRY = "CHOPS_TRY"
 _VALUE = re.compile(r"[\w.,:*?-]*")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -97,12 +101,18 @@ def upload(
 
 
 def download(
-    name: str, token: Token, *, tables: tuple[str, ...], schema_only: bool, limit: int | None
+    name: str,
+    token: Token,
+    *,
+    tables: tuple[str, ...],
+    partitions: tuple[str, ...] = (),
+    schema_only: bool = False,
+    limit: int | None = None,
 ) -> Command:
     """Copy a remote backup to the local disk. `limit`: bytes per second."""
     throttle = {} if limit is None else {"DOWNLOAD_MAX_BYTES_PER_SECOND": str(limit)}
     switches = ("schema",) if schema_only else ()
-    values = {"tables": ",".join(tables)}
+    values = {"tables": ",".join(tables), "partitions": partitions}
     return _built(Verb.DOWNLOAD, name, token, values, switches=switches, overrides=throttle)
 
 
@@ -116,13 +126,18 @@ def restore_data(
     token: Token,
     *,
     tables: tuple[str, ...],
-    database_mapping: tuple[str, str] | None = None,
+    partitions: tuple[str, ...] = (),
+    database_mapping: Mapping[str, str] | None = None,
 ) -> Command:
-    """Attach the rows of the local copy. Sent twice it doubles them."""
-    values = {"tables": ",".join(tables)}
-    if database_mapping is not None:
-        values["restore-database-mapping"] = ":".join(database_mapping)
-    return _built(Verb.RESTORE, name, token, values, switches=("data",))
+    """Attach the rows of the local copy. Sent twice it doubles them.
+
+    Not so with `partitions` (`database.table:id,id`), which are emptied first.
+    """
+    values = {"tables": ",".join(tables), "partitions": partitions}
+    if database_mapping:
+        pairs = (":".join(pair) for pair in sorted(database_mapping.items()))
+        values["restore-database-mapping"] = ",".join(pairs)
+    return _built(Verb.RESTORE, name, token, values, switches=("data",), overrides=_BY_PARTS)
 
 
 def probe_overrides(name: str, token: Token) -> Command:
@@ -147,7 +162,7 @@ def _built(
     verb: Verb,
     name: str,
     token: Token,
-    values: Mapping[str, str],
+    values: Mapping[str, Sequence[str]],
     *,
     switches: tuple[str, ...] = (),
     overrides: Mapping[str, str] | None = None,
@@ -159,7 +174,9 @@ def _built(
     environment = {**_OVERRIDES, **(overrides or {}), **told}
     words = [verb.value]
     words += [f"--env={key}={_checked_value(value)}" for key, value in environment.items()]
-    words += [f"--{flag}={_checked_value(value)}" for flag, value in values.items() if value]
+    for flag, given in values.items():
+        several = (given,) if isinstance(given, str) else given
+        words += [f"--{flag}={_checked_value(value)}" for value in several if value]
     words += [f"--{switch}" for switch in switches]
     text = " ".join([*words, _checked_name(name)])
     return Command(verb=verb, name=name, text=text)

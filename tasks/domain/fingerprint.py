@@ -7,7 +7,7 @@ part was seen among its parts, active or not, as often as it was frozen and no m
 
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -98,6 +98,15 @@ class Fingerprint(BaseModel):
     @property
     def rows(self) -> int:
         return sum(int(count) for rows, _ in self.partitions.values() for count in rows.split(","))
+
+    def of_partitions(self, ids: Collection[str]) -> "Fingerprint":
+        """Keep some partitions; their size is reckoned by their rows."""
+        kept = {
+            partition: packed for partition, packed in self.partitions.items() if partition in ids
+        }
+        some = Fingerprint(partitions=kept)
+        share = some.rows / self.rows if self.rows else 0
+        return some.model_copy(update={"size_bytes": round(self.size_bytes * share)})
 
     def _surplus(self, seen: tuple[Part, ...]) -> list[Part]:
         """Find active parts of partitions that hold more rows than were frozen."""

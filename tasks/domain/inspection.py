@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tasks.domain.fingerprint import Part
 from tasks.domain.journal import Journal
 from tasks.domain.listing import Listing
 from tasks.domain.replication import Replication
@@ -16,7 +17,10 @@ _PLAIN_DATABASES = frozenset({"Atomic", "Ordinary", "Memory"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """One replica as seen. `busy_with`: what its sidecar is doing for somebody else."""
+    """One replica as seen. `busy_with`: what its sidecar is doing for somebody else.
+
+    `parts`: of some tables, where they were asked for.
+    """
 
     shard: str
     replica: str
@@ -29,6 +33,7 @@ class Inspection:
     listing: Listing
     journal: Journal
     replication: tuple[Replication, ...] = ()
+    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     object_disk_tables: tuple[str, ...] = ()
     free_bytes: int | None = None
     busy_with: str | None = None

@@ -1,6 +1,6 @@
 """What forbids a restore: asked before it begins, and again under the lock with the whole plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from tasks.domain.errors import (
@@ -48,7 +48,7 @@ def demand_allowed(
     if plan.request.overwrite:
         _demand_accepted_losses(plan)
     else:
-        _demand_empty(plan.replicas)
+        _demand_empty(plan.replicas, _made(observed, operation_id))
     _demand_approved(plan, observed, operation_id)
 
 
@@ -87,8 +87,9 @@ def _demand_fit(
         if seen.busy_with is not None:
             findings.append(f"{seen.place}: its sidecar is at work: {seen.busy_with}")
         source = "local" if plan.request.undoes else "remote"
-        if (part.create or part.late) and not seen.listing.holds(plan.backup_name, location=source):
+        if part.needed and not seen.listing.holds(plan.backup_name, location=source):
             findings.append(_unlisted(plan, seen, observed))
+        findings += _unswappable(part, seen, data_only=plan.request.data_only)
         downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
         needed = 0 if downloaded or plan.request.undoes else _bytes_of(part)
         if seen.free_bytes is not None and seen.free_bytes < needed * _HEADROOM:
@@ -137,7 +138,32 @@ def _demand_accepted_losses(plan: RestorePlan) -> None:
         raise TargetNotEmpty(message)
 
 
-def _demand_empty(parts: Sequence[ReplicaRestore]) -> None:
+def _made(observed: Observation, operation_id: str) -> Mapping[str, Mapping[str, str]]:
+    """Find the tables that earlier attempts worked on: replica -> name -> identity."""
+    return {
+        seen.replica: seen.journal.of(operation_id).identities() for seen in observed.inspections
+    }
+
+
+def _unswappable(part: ReplicaRestore, seen: Inspection, *, data_only: bool) -> list[str]:
+    """Say which tables cannot take rows as they stand."""
+    place = seen.place
+    found = [
+        f"{place}: {swap.table.full_name} has another definition than in the backup, so its "
+        "partitions cannot be attached there"
+        for swap in part.swap
+        if swap.table.definition != swap.record.definition
+    ]
+    if data_only:
+        found += [f"{place}: {table.full_name} does not stand there" for table in part.create]
+    return found + [
+        f"{place}: {table.full_name} is the inner table of a view that does not stand there"
+        for table in part.create
+        if part.by_partition and table.as_table().is_inner
+    ]
+
+
+def _demand_empty(parts: Sequence[ReplicaRestore], made: Mapping[str, Mapping[str, str]]) -> None:
     taken = [
         f"{table.full_name} on {part.replica} ({_rows(table)})"
         for part in parts
@@ -149,6 +175,13 @@ def _demand_empty(parts: Sequence[ReplicaRestore]) -> None:
         for part in parts
         for table in part.drop
         if not table.holds_rows and part.definitions.get(table.full_name) != table.definition
+    ]
+    taken += [
+        f"partition {', '.join(swap.partitions)} of {swap.table.full_name} on {part.replica} "
+        f"({swap.rows} rows)"
+        for part in parts
+        for swap in part.swap
+        if swap.rows and made[part.replica].get(swap.table.full_name) != swap.table.identity
     ]
     taken += [
         f"SQL function {name} on {part.replica} (another definition)"

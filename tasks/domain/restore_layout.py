@@ -73,7 +73,7 @@ def demand_homes(layout: Layout, manifest: Manifest) -> None:
     homeless = [
         f"{record.replica} of shard {record.shard}"
         for record in manifest.replicas
-        if record not in placed
+        if record.tables and record not in placed
     ]
     if homeless:
         message = (

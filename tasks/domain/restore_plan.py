@@ -14,11 +14,24 @@ from tasks.domain.tables import Table, TableClass, table_patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """A table that stands, `record`'s partitions of which are replaced. `rows`: those that go."""
+
+    record: TableRecord
+    table: Table
+    rows: int = 0
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        return partitions_of(self.record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaRestore:
-    """One replica's part. `fill` are the tables whose rows are attached here, out of `create`.
+    """One replica's part. `fill`: tables whose rows are attached here, of `create` and `swap`.
 
     Rows of those in `follow` come by replication. `entries`: where each replicated table will be
-    registered, as far as it can be told.
+    registered, as far as it can be told. `spared`: what else the backup holds.
     """
 
     shard: str
@@ -28,6 +41,9 @@ class ReplicaRestore:
     create: tuple[TableRecord, ...]
     late: tuple[TableRecord, ...]
     fill: tuple[TableRecord, ...]
+    swap: tuple[Swap, ...] = ()
+    by_partition: bool = False  # every attach empties its partitions first: it may be repeated
+    spared: tuple[TableRecord, ...] = ()
     follow: tuple[Followed, ...] = ()
     functions: tuple[str, ...] = ()  # SQL functions of another definition, which are replaced
     strays: frozenset[str] = frozenset()  # out of `drop`: made by the restore that is undone
@@ -35,9 +51,21 @@ class ReplicaRestore:
 
     @property
     def names(self) -> frozenset[str]:
-        """Tell every table that this restore makes or drops here."""
-        made = (table.full_name for table in (*self.create, *self.late))
+        """Tell every table that this restore makes, drops or changes here."""
+        made = (table.full_name for table in self.restored)
         return frozenset(made) | {table.full_name for table in self.drop}
+
+    @property
+    def restored(self) -> tuple[TableRecord, ...]:
+        """List what stands at the end as the backup has it, in whole or in some partitions."""
+        return (*self.create, *self.late, *(swap.record for swap in self.swap))
+
+    @property
+    def needed(self) -> tuple[TableRecord, ...]:
+        """List the tables that must be on this replica's disk before anything is dropped."""
+        filled = {table.full_name: table for table in self.fill}
+        made = {table.full_name: table for table in (*self.create, *self.late)}
+        return tuple((made | filled).values())
 
     @property
     def refilled(self) -> tuple[TableRecord, ...]:
@@ -46,21 +74,39 @@ class ReplicaRestore:
 
     @property
     def schema_patterns(self) -> tuple[str, ...]:
-        return patterns_of(self.create, apart_from=self.late)
+        return patterns_of(self.create, apart_from=(*self.late, *self.spared))
 
     @property
     def late_patterns(self) -> tuple[str, ...]:
-        return patterns_of(self.late, apart_from=self.create)
+        return patterns_of(self.late, apart_from=(*self.create, *self.spared))
+
+    @property
+    def needed_patterns(self) -> tuple[str, ...]:
+        return patterns_of(self.needed, apart_from=self.spared)
 
     @property
     def data_patterns(self) -> tuple[str, ...]:
         followed = (followed.record for followed in self.follow)
-        return patterns_of(self.fill, apart_from=(*self.late, *followed))
+        others = (*self.late, *followed, *self.spared)
+        return patterns_of(self.fill, apart_from=others)
+
+    @property
+    def data_partitions(self) -> tuple[str, ...]:
+        """Name the partitions that are attached, each with its table; empty: whole tables."""
+        if not self.by_partition:
+            return ()
+        # never without the table: a sidecar takes an id for every table that a command names
+        return tuple(f"{table.full_name}:{','.join(partitions_of(table))}" for table in self.fill)
+
+    @property
+    def may_lose_rows(self) -> bool:
+        """Tell whether tables with rows are changed that no drop was planned for."""
+        return self.need is Need.REMAKE or bool(self.swap)
 
     @property
     def replicates(self) -> bool:
         """Tell whether it drops or makes a table that the coordination service knows."""
-        made = (table.table_class for table in (*self.create, *self.late))
+        made = (table.table_class for table in self.restored)
         classes = {*made, *(table.table_class for table in self.drop)}
         return TableClass.REPLICATED in classes
 
@@ -79,6 +125,7 @@ class ReplicaRestore:
         place = f"shard {self.shard}, {self.replica}:"
         return (
             *(f"{place} drop {table.full_name}" for table in self.drop),
+            *(f"{place} replace {_swapped(swap)}" for swap in self.swap),
             *(f"{place} replace SQL function {name}" for name in self.functions),
             *(f"{place} create {table.full_name}" for table in (*self.create, *self.late)),
             *(f"{place} attach the rows of {table.full_name}" for table in self.fill),
@@ -148,9 +195,21 @@ class RestorePlan:
         """SHA-256 of the lines and of what is dropped, hexadecimal: what `approved_plan` pins."""
         saving = f"safety copy: {self.request.options.keep_safety_copy}"
         # the very tables that were looked at, not others of their names
-        doomed = [f"{t.full_name} {t.identity}" for part in self.replicas for t in part.drop]
+        changed = [(*part.drop, *(swap.table for swap in part.swap)) for part in self.replicas]
+        doomed = [f"{t.full_name} {t.identity}" for tables in changed for t in tables]
         text = "\n".join((self.backup_name, saving, *doomed, *self.lines))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def partitions_of(table: TableRecord) -> tuple[str, ...]:
+    """List the ids of the partitions that a backup holds of a table."""
+    return tuple(table.fingerprint.partitions) if table.fingerprint else ()
+
+
+def _swapped(swap: Swap) -> str:
+    rows = swap.record.fingerprint.rows if swap.record.fingerprint else 0
+    ids = ", ".join(swap.partitions)
+    return f"partition {ids} of {swap.record.full_name}: {swap.rows} rows go, {rows} come"
 
 
 def patterns_of(

@@ -12,9 +12,16 @@ from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.replication import keeper_entry
 from tasks.domain.requests import Scope
+from tasks.domain.restore_choice import chosen_of
 from tasks.domain.restore_layout import Followed, Layout, demand_homes, layout_of
 from tasks.domain.restore_need import need_of, needs_together
-from tasks.domain.restore_plan import Loss, ReplicaRestore, RestorePlan
+from tasks.domain.restore_plan import (
+    Loss,
+    ReplicaRestore,
+    RestorePlan,
+    Swap,
+    partitions_of,
+)
 from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
 from tasks.domain.topology import Topology
@@ -35,13 +42,16 @@ def plan_restore(
     `undone`: replica -> tables that the restore which is undone made where none stood, by identity.
     Raises TopologyMismatch where the backup does not fit the cluster.
     """
+    whole, manifest = manifest, chosen_of(manifest, request)
     layout = layout_of(manifest, topology, observed)
     if _brings_rows(request, manifest):
         demand_homes(layout, manifest)
     strays = undone or {}
     parts = _needed_together(
         _with_strays(
-            _replica_restore(request, manifest, layout, seen, operation_id=operation_id),
+            _with_spared(
+                _replica_restore(request, manifest, layout, seen, operation_id=operation_id), whole
+            ),
             strays.get(seen.replica, {}),
             seen,
         )
@@ -160,7 +170,50 @@ def _replica_restore(
         part = replace(part, drop=())
     if not _brings_rows(request, manifest):
         return part
-    return _filled(part, tables, layout, own=own is not None)
+    part = _filled(part, tables, layout, own=own is not None)
+    return _by_partition(part, seen) if request.by_partition else part
+
+
+def _with_spared(part: ReplicaRestore, manifest: Manifest) -> ReplicaRestore:
+    """Note what else the backup holds in this shard: no command may mean it."""
+    known = part.names
+    others = {
+        table.full_name: table
+        for record in manifest.replicas
+        if record.shard == part.shard
+        for table in record.tables
+        if table.full_name not in known
+    }
+    return replace(part, spared=tuple(others.values()))
+
+
+def _by_partition(part: ReplicaRestore, seen: Inspection) -> ReplicaRestore:
+    """Put rows into tables that stand; only what does not stand is created."""
+    standing = {table.full_name: table for table in seen.tables}
+    brought = {record.full_name: record for record in part.refilled}
+    missing = tuple(record for name, record in brought.items() if name not in standing)
+    names = {record.full_name for record in missing}
+    return replace(
+        part,
+        by_partition=True,
+        drop=(),
+        create=missing,
+        late=(),
+        functions=part.functions if missing else (),
+        entries={name: entry for name, entry in part.entries.items() if name in names},
+        swap=tuple(
+            Swap(record=record, table=standing[name], rows=_rows_in(record, seen))
+            for name, record in brought.items()
+            if name in standing
+        ),
+    )
+
+
+def _rows_in(record: TableRecord, seen: Inspection) -> int:
+    """Count the rows of the partitions that a record brings."""
+    ids = partitions_of(record)
+    parts = seen.parts.get(record.full_name, ())
+    return sum(part.rows for part in parts if part.active and part.partition_id in ids)
 
 
 def _in_the_way(tables: Iterable[TableRecord], seen: Inspection) -> Iterable[Table]:
@@ -194,7 +247,7 @@ def _filled(
 def _demand_nameable(parts: Iterable[ReplicaRestore]) -> None:
     """Raise InvalidRequest before anything is sent where a command could not name its tables."""
     for part in parts:
-        _ = part.schema_patterns, part.late_patterns, part.data_patterns
+        _ = part.schema_patterns, part.late_patterns, part.data_patterns, part.needed_patterns
 
 
 def _losses(request: RestoreRequest, manifest: Manifest, part: ReplicaRestore) -> Iterable[Loss]:

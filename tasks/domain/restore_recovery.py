@@ -7,10 +7,10 @@ planned and is unchanged, or what is provably our own.
 from collections.abc import Iterable, Mapping
 
 from tasks.domain.errors import TargetChanged
-from tasks.domain.fingerprint import Fingerprint, Part
+from tasks.domain.fingerprint import Fingerprint, Part, content_of
 from tasks.domain.journal import Journal, Step
 from tasks.domain.manifest import TableRecord
-from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_plan import ReplicaRestore, partitions_of
 from tasks.domain.tables import Table
 
 
@@ -31,6 +31,24 @@ def tables_to_drop(
         if not ours:
             _demand_unchanged(table, planned.get(table.full_name), refilled=refilled)
     return tuple(sorted(doomed, key=lambda table: (table.holds_rows, table.full_name)))
+
+
+def demand_same(
+    part: ReplicaRestore, standing: Mapping[str, Table], seen: Mapping[str, tuple[Part, ...]]
+) -> None:
+    """Raise TargetChanged when a table whose partitions are replaced is not as it was planned.
+
+    `seen`: its parts, where rows that came since the plan was made must not be lost.
+    """
+    for swap in part.swap:
+        name, ids = swap.table.full_name, swap.partitions
+        if name not in standing or standing[name].identity != swap.table.identity:
+            message = f"{name} was changed by somebody else during the restore"
+            raise TargetChanged(message)
+        rows = sum(p.rows for p in seen.get(name, ()) if p.active and p.partition_id in ids)
+        if rows and not swap.rows:
+            message = f"rows came to partitions of {name} that were empty when it was planned"
+            raise TargetChanged(message)
 
 
 def demand_creatable(names: Iterable[str], journal: Journal, standing: Mapping[str, Table]) -> None:
@@ -118,6 +136,24 @@ def demand_only_backup_rows(
             "drop the tables, and run it again"
         )
         raise TargetChanged(message)
+
+
+def unsaved_parts(
+    part: ReplicaRestore,
+    seen: Mapping[str, tuple[Part, ...]],
+    saved: Mapping[str, Fingerprint | None],
+) -> dict[str, tuple[Part, ...]]:
+    """Keep the parts that lie in partitions which are replaced, and in no safety copy."""
+    found = {}
+    for record in part.refilled:
+        ids, copy = partitions_of(record), saved.get(record.full_name)
+        held = set(copy.contents) if copy else set()
+        found[record.full_name] = tuple(
+            one
+            for one in seen.get(record.full_name, ())
+            if one.partition_id in ids and content_of(one) not in held
+        )
+    return found
 
 
 def _demand_unchanged(table: Table, planned: Table | None, *, refilled: set[str]) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tasks.domain.lock import PREEMPTIBLE
 from tasks.domain.names import checked_source_name, undone_by
 from tasks.domain.requests import Options, Seconds, as_value_error, validated
-from tasks.domain.tables import checked_patterns
+from tasks.domain.tables import checked_partitions, checked_patterns
 
 
 class RestoreOptions(Options):
@@ -36,13 +36,19 @@ class RestoreOptions(Options):
 
 
 class RestoreRequest(BaseModel):
-    """One restore of a whole cluster from the backup `backup`."""
+    """One restore of a whole cluster from the backup `backup`.
+
+    `tables` and `partitions` narrow it to some; `data_only` fills tables that stand, and are empty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: str
+    tables: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
     overwrite: bool = False
     schema_only: bool = False
+    data_only: bool = False
     accept_loss: tuple[str, ...] = ()
     dry_run: bool = False
     approved_plan: str | None = None
@@ -58,17 +64,44 @@ class RestoreRequest(BaseModel):
     def _name_is_usable(cls, name: str) -> str:
         return as_value_error(lambda: checked_source_name(name))
 
-    @field_validator("accept_loss")
+    @field_validator("tables", "accept_loss")
     @classmethod
-    def _losses_name_tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+    def _patterns_name_tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
         return as_value_error(lambda: checked_patterns(tables))
+
+    @field_validator("partitions")
+    @classmethod
+    def _partitions_are_ids(cls, partitions: tuple[str, ...]) -> tuple[str, ...]:
+        return as_value_error(lambda: checked_partitions(partitions))
 
     @model_validator(mode="after")
     def _parts_make_sense_together(self) -> Self:
-        if self.accept_loss and not self.overwrite:
-            message = "accept_loss says what overwrite may destroy: it needs overwrite"
-            raise ValueError(message)
+        for contradicts, message in (
+            (
+                self.accept_loss and not self.overwrite,
+                "accept_loss says what overwrite may destroy: it needs overwrite",
+            ),
+            (
+                self.schema_only and (self.partitions or self.data_only),
+                "schema_only brings no rows: partitions and data_only contradict it",
+            ),
+            (
+                self.data_only and self.overwrite and not self.partitions,
+                "data_only fills empty tables: overwrite contradicts it",
+            ),
+            (
+                self.undoes and (self.tables or self.partitions or self.data_only),
+                "a restore is undone whole: leave tables, partitions and data_only out",
+            ),
+        ):
+            if contradicts:
+                raise ValueError(message)
         return self
+
+    @property
+    def by_partition(self) -> bool:
+        """Tell whether rows go into tables that stand, partition by partition."""
+        return self.data_only or bool(self.partitions)
 
     @property
     def preempts(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ from tasks.domain.outcomes import (
     TableComparison,
     overall_verdict,
 )
-from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.restore_plan import ReplicaRestore, RestorePlan, partitions_of
 from tasks.domain.tables import Table
 
 _PHASES = ("planned", "downloaded", "dropped", "created", "filled", "restored")
@@ -43,6 +43,29 @@ def rows_compared(
         _comparison(part, record, *_rows_judged(record, seen.get(record.full_name, ())))
         for record in part.fill
     )
+
+
+def attached_since(
+    part: ReplicaRestore,
+    before: Mapping[str, tuple[Part, ...]],
+    seen: dict[str, tuple[Part, ...]],
+) -> dict[str, tuple[Part, ...]]:
+    """Leave out what lies in other partitions, and what an attach by partition has replaced.
+
+    A part that stood before and is active still was not replaced: it counts.
+    """
+    if not part.by_partition:
+        return seen
+    found = {}
+    for record in part.fill:
+        name, ids = record.full_name, partitions_of(record)
+        old = {one.name for one in before.get(name, ())}
+        found[name] = tuple(
+            one
+            for one in seen.get(name, ())
+            if one.partition_id in ids and (one.active or one.name not in old)
+        )
+    return found
 
 
 def caught_up(part: ReplicaRestore, found: Iterable[CatchUp]) -> tuple[TableComparison, ...]:
@@ -122,7 +145,7 @@ def dry_run_outcome(plan: RestorePlan, attempt: Attempt, *, finished: datetime) 
 def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableComparison]:
     of_rows = {compared.table: compared for compared in restored.rows.get(part.replica, ())}
     filled = {record.full_name for record in part.refilled}
-    for record in (*part.create, *part.late):
+    for record in part.restored:
         standing = restored.tables[part.replica].get(record.full_name)
         verdict, message = _definition_judged(record, standing)
         if verdict is Verdict.PASSED and record.full_name in of_rows:
@@ -181,7 +204,7 @@ def _replica_outcome(
         done=error is None and not wrong and phase == _PHASES[-1],
         failed=error is not None or bool(wrong),
         phase=phase,
-        tables=len(part.create) + len(part.late),
+        tables=len(part.restored),
         rows=sum(compared.rows for compared in own),
         message=str(error) if error else "; ".join(wrong),
     )
