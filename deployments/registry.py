@@ -44,6 +44,9 @@ BACKUP_ON_DEMAND = Deployment(
 LIST_ON_DEMAND = Deployment(
     entrypoint="flows.list.list_backups", name="on-demand", destructive=False
 )
+ADOPT_ON_DEMAND = Deployment(
+    entrypoint="flows.adopt.adopt_backup", name="on-demand", destructive=False
+)
 RESTORE_ON_DEMAND = Deployment(
     entrypoint="flows.restore.restore_cluster", name="on-demand", destructive=True
 )
@@ -51,4 +54,10 @@ ABORT_ON_DEMAND = Deployment(
     entrypoint="flows.abort.abort_operation", name="on-demand", destructive=True
 )
 
-DEPLOYMENTS = (BACKUP_ON_DEMAND, LIST_ON_DEMAND, RESTORE_ON_DEMAND, ABORT_ON_DEMAND)
+DEPLOYMENTS = (
+    BACKUP_ON_DEMAND,
+    LIST_ON_DEMAND,
+    ADOPT_ON_DEMAND,
+    RESTORE_ON_DEMAND,
+    ABORT_ON_DEMAND,
+)

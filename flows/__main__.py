@@ -75,6 +75,7 @@ def _told(error: Exception) -> str:
 
 def _flows() -> "dict[str, Flow[..., Any]]":
     from flows.abort import abort_operation  # noqa: PLC0415
+    from flows.adopt import adopt_backup  # noqa: PLC0415
     from flows.backup import backup_cluster  # noqa: PLC0415
     from flows.list import list_backups  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
@@ -82,6 +83,7 @@ def _flows() -> "dict[str, Flow[..., Any]]":
     return {
         "backup": backup_cluster,
         "list": list_backups,
+        "adopt": adopt_backup,
         "restore": restore_cluster,
         "abort": abort_operation,
     }

@@ -39,4 +39,29 @@ class RestorePhase(Phase):
     CLEAN = "clean"
 
 
+class PrunePhase(Phase):
+    """The last two come once for each backup that is deleted."""
+
+    LOOK = "look"
+    MANIFEST = "manifests"
+    DATA = "data"
+
+
+class VerifyPhase(Phase):
+    """Each as far as the level goes."""
+
+    PREFLIGHT = "preflight"
+    DOWNLOAD = "download"
+    RESTORE = "restore"
+    CLEAN = "clean"
+    PROOF = "proof"
+
+
+class AdoptPhase(Phase):
+    LOOK = "look"
+    JOURNAL = "journal"
+    MANIFEST = "manifest"
+    CLEAN = "clean"
+
+
 PHASES: Mapping[str, type[Phase]] = {"backup": BackupPhase, "restore": RestorePhase}
