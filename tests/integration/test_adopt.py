@@ -5,6 +5,7 @@ import pytest
 from flows.adopt import adopt_backup
 from flows.list import list_backups
 from tasks.domain.errors import BackupNotFound, BackupUnusable, OperationIncomplete
+from tasks.domain.outcomes import RestoreOutcome
 from tests.integration.bench import Bench
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
@@ -28,7 +29,9 @@ async def test_a_backup_by_hand_is_adopted_and_restored_without_a_verdict(
     three_shards.drop("shop")
     with pytest.raises(OperationIncomplete) as refused:
         await three_shards.restore("by-hand")
-    assert refused.value.outcome.verdict == "could not tell"
+    outcome = refused.value.outcome
+    assert isinstance(outcome, RestoreOutcome)
+    assert outcome.verdict == "could not tell"
     assert three_shards.contents("shop.orders") == before
 
 
