@@ -24,7 +24,8 @@ async def test_a_backup_by_hand_is_adopted_and_restored_without_a_verdict(
     for number in range(3):
         three_shards.tell(number, "create_remote --tables=shop.* by-hand")
     await adopt(three_shards, "by-hand")
-    (listed,) = (await list_backups(**three_shards.form({}))).backups
+    backups = (await list_backups(**three_shards.form({}))).backups
+    (listed,) = (backup for backup in backups if backup.name == "by-hand")
     assert (listed.is_point, listed.scope, listed.rows) == (True, "full", None)
     three_shards.drop("shop")
     with pytest.raises(OperationIncomplete) as refused:
