@@ -6,9 +6,10 @@ from datetime import datetime
 
 from tasks.domain.backup_plan import BackupPlan, ReplicaPlan
 from tasks.domain.errors import BackupError, BackupUnusable
+from tasks.domain.increments import Increment
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.outcomes import Attempt, BackupOutcome, ReplicaOutcome, Status
-from tasks.domain.requests import Scope
+from tasks.domain.requests import NONE, Scope
 from tasks.domain.topology import Topology
 
 
@@ -87,6 +88,25 @@ def backup_outcome(
         size_bytes=sum(stored.sizes.values()),
         rows=sum(replica.rows for replica in replicas),
         uncovered=plan.uncovered,
+        increments=_increments(plan, stored),
+    )
+
+
+def _increments(plan: BackupPlan, stored: Stored) -> tuple[Increment, ...]:
+    """Tell of every replica whose data is confirmed what it builds on and what it had to send."""
+    if plan.request.incremental == NONE:
+        return ()
+    confirmed = (r for r in plan.replicas if r.tables and r.replica in stored.sizes)
+    return tuple(
+        Increment(
+            shard=chosen.shard,
+            replica=chosen.replica,
+            base=stored.records[chosen.replica].base,
+            why=chosen.base.sentence,
+            frozen_bytes=stored.records[chosen.replica].frozen_bytes,
+            sent_bytes=stored.sizes[chosen.replica],
+        )
+        for chosen in confirmed
     )
 
 
@@ -102,7 +122,7 @@ def _replica_outcome(chosen: ReplicaPlan, stored: Stored) -> ReplicaOutcome:
         tables=len(chosen.tables),
         rows=_rows(record) if record else 0,
         size_bytes=stored.sizes.get(name, 0),
-        message=str(error) if error else chosen.reason,
+        message=str(error) if error else chosen.why,
     )
 
 

@@ -13,6 +13,8 @@ from tasks.domain.inspection import Inspection
 from tasks.domain.journal import Event
 from tasks.domain.requests import NONE, BackupRequest, Scope
 
+_FEW = 3  # backups that a reason names
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
@@ -91,11 +93,12 @@ def _newest(seen: Inspection, wish: Wish) -> Base:
         if not trouble:
             due = _due(candidate, seen, wish)
             return Base(reason=due) if due else _base(candidate, seen)
-        passed_over.append(f"{candidate.name}: {trouble}")
+        passed_over.append(f"{candidate.name} ({trouble})")
     if not passed_over:
         return Base(reason=f"{seen.replica} lists no earlier backup")
-    more = f", nor on {len(passed_over) - 1} before it" if len(passed_over) > 1 else ""
-    return Base(reason=f"nothing can be built on {passed_over[0]}{more}")
+    left = len(passed_over) - _FEW
+    more = f" and {left} more" if left > 0 else ""
+    return Base(reason=f"no usable base among {', '.join(passed_over[:_FEW])}{more}")
 
 
 def _base(backup: Backup, seen: Inspection) -> Base:

@@ -11,8 +11,9 @@ from tasks.domain.errors import InvalidRequest
 
 _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _OPERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,126}[A-Za-z0-9])?")
-_RESERVED_WORDS = frozenset({"latest", "previous"})
+_LABEL = re.compile(r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+LATEST = "latest"  # what stands for the name of the newest backup
+_RESERVED_WORDS = frozenset({LATEST, "previous"})
 _SAFETY_PREFIX = "pre-restore-"
 EVERY_BACKUP = "*"  # what an operation on all backups writes where others name one
 _ABORT_PREFIX = "abort:"  # holds a character that no other operation's id may hold
@@ -52,8 +53,8 @@ def checked_label(label: str) -> str:
     """Return `label`, the name of a schedule, or raise InvalidRequest."""
     if not _LABEL.fullmatch(label):
         message = (
-            f"{label!r} cannot be the name of a schedule: up to 128 letters, digits, '.', '_' and "
-            "'-', beginning and ending with a letter or digit"
+            f"{label!r} cannot be the name of a schedule: up to 128 letters, digits, '_' and '-', "
+            "with single dots between them, beginning with a letter or digit"
         )
         raise InvalidRequest(message)
     return label

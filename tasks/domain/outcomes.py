@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.domain.fingerprint import Verdict
+from tasks.domain.increments import Increment, saving
 from tasks.domain.units import human_size
 
 Line = dict[str, Any]  # column -> what stands there
@@ -170,7 +171,10 @@ class Outcome(BaseModel):
 
 
 class BackupOutcome(Outcome):
-    """`skew_seconds`: upper bound of the time between the first and the last shard's freeze."""
+    """`skew_seconds`: upper bound of the time between the first and the last shard's freeze.
+
+    `increments`: what each replica builds on, where it was to build on anything.
+    """
 
     scope: str
     manifest_written: bool = False
@@ -178,14 +182,17 @@ class BackupOutcome(Outcome):
     size_bytes: int = 0
     rows: int = 0
     uncovered: tuple[str, ...] = ()
+    increments: tuple[Increment, ...] = ()
 
     @property
     def facts(self) -> dict[str, str]:
         skew = self.skew_seconds
+        built = {"builds on": saving(self.increments)} if self.increments else {}
         return super().facts | {
             "scope": self.scope,
             "rows": f"{self.rows:,}",
             "size in the bucket": human_size(self.size_bytes),
+            **built,
             "skew between shards": "unknown" if skew is None else f"at most {skew:.2f} s",
             "manifest": "written" if self.manifest_written else "not written",
         }
@@ -193,6 +200,12 @@ class BackupOutcome(Outcome):
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:
         return super().lists | {"Not covered": self.uncovered}
+
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        lines = tuple(increment.line for increment in self.increments)
+        title = "What each replica builds on"
+        return (*super().sheets, *([Sheet("increments", title, lines)] if lines else ()))
 
     def bounded(self, most: int) -> Self:
         update = {"uncovered": self.uncovered[:most]}

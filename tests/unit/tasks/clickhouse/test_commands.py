@@ -116,7 +116,7 @@ def test_a_hostile_name_is_refused(name: str) -> None:
         pytest.param(lambda value: make_create(token=Token(value, "1")), id="operation"),
         pytest.param(
             lambda value: commands.restore_data(
-                BACKUP, TOKEN, tables=TABLES, database_mapping=("shop", value)
+                BACKUP, TOKEN, tables=TABLES, database_mapping={"shop": value}
             ),
             id="mapping",
         ),
@@ -177,7 +177,7 @@ def test_a_schema_restore_attaches_no_rows_and_a_data_restore_drops_no_table() -
 
 def test_a_mapping_is_written_as_source_and_target() -> None:
     command = commands.restore_data(
-        BACKUP, TOKEN, tables=TABLES, database_mapping=("chops", "chops_0123abcd")
+        BACKUP, TOKEN, tables=TABLES, database_mapping={"chops": "chops_0123abcd"}
     )
     assert "--restore-database-mapping=chops:chops_0123abcd" in command.text.split(" ")
 
@@ -198,6 +198,16 @@ def test_a_mapping_is_written_as_source_and_target() -> None:
 )
 def test_a_bandwidth_limit_is_an_override(command: Command, override: str) -> None:
     assert override in command.text.split(" ")
+
+
+def test_an_increment_names_its_base() -> None:
+    command = commands.upload(BACKUP, TOKEN, tables=TABLES, limit=None, base="nightly-1")
+    assert command.text.endswith(f" --diff-from-remote=nightly-1 {BACKUP}")
+
+
+def test_a_hostile_base_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        commands.upload(BACKUP, TOKEN, tables=TABLES, limit=None, base="-x y")
 
 
 def test_asking_for_overrides_touches_no_storage() -> None:

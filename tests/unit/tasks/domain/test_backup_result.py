@@ -82,6 +82,31 @@ def test_only_a_manifest_beside_every_replicas_data_completes_a_backup(
     assert outcome_of(stored).status is status
 
 
+def test_an_increment_tells_what_it_builds_on_and_what_it_saved() -> None:
+    """The second shard is full: there was nothing on it to build on."""
+    records = {FIRST: make_replica_record(0, base="nightly-1"), SECOND: make_replica_record(1)}
+    outcome = outcome_of(
+        make_stored(records=records, sizes={FIRST: 5, SECOND: 95}),
+        request=backup_request(incremental="auto"),
+    )
+    assert [increment.base for increment in outcome.increments] == ["nightly-1", ""]
+    assert [increment.frozen_bytes for increment in outcome.increments] == [100, 100]
+    told = "nightly-1 (1 of 2 in full): 100 B sent for 200 B frozen, 50 % saved"
+    assert outcome.facts["builds on"] == told
+    assert outcome.sheets[-1].lines[0]["builds on"] == "nightly-1"
+
+
+def test_where_nothing_could_be_built_on_the_facts_say_so() -> None:
+    outcome = outcome_of(make_stored(), request=backup_request(incremental="auto"))
+    assert outcome.facts["builds on"] == "nothing: the backup is full"
+
+
+def test_a_backup_that_was_to_be_full_speaks_of_no_base() -> None:
+    outcome = outcome_of(make_stored())
+    assert outcome.increments == ()
+    assert "builds on" not in outcome.facts
+
+
 def test_one_shards_failure_does_not_hide_anothers_success() -> None:
     """Weak point 8: a finished upload was reported as nothing."""
     stored = make_stored(sizes={FIRST: 100}, committed=frozenset(), errors={SECOND: AWAY})

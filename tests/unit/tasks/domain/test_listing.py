@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.domain.listing import Listed
 from tests.builders import BACKUP, make_listed, make_listing
 
 BROKEN = make_listed(desc="broken: no metadata.json")
@@ -39,3 +40,34 @@ def test_a_whole_copy_is_held_where_it_is(location: str | None, *, held: bool) -
 
 def test_a_broken_copy_is_not_held() -> None:
     assert not make_listing(BROKEN).holds(BACKUP)
+
+
+CHAIN = (make_listed("c", required="b"), make_listed("b", required="a"), make_listed("a"))
+
+
+def test_a_chain_leads_down_to_its_full_backup() -> None:
+    listing = make_listing(*CHAIN)
+    assert [row.name for row in listing.chain("c")] == ["c", "b", "a"]
+    assert listing.gap("c") == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "gap"),
+    [
+        pytest.param(CHAIN[1:], "c is not listed remotely", id="itself"),
+        pytest.param(CHAIN[:2], "a is not listed remotely", id="full-one-gone"),
+        pytest.param(
+            (*CHAIN[:2], make_listed("a", desc="broken (x)")),
+            "a is listed as broken (x)",
+            id="dead",
+        ),
+        pytest.param(
+            (*CHAIN[:2], make_listed("a", location="local")), "a is not listed", id="local-only"
+        ),
+        pytest.param(
+            (*CHAIN[:2], make_listed("a", required="c")), "its chain comes back to c", id="ring"
+        ),
+    ],
+)
+def test_a_gap_anywhere_in_a_chain_is_named(rows: tuple[Listed, ...], gap: str) -> None:
+    assert make_listing(*rows).gap("c").startswith(gap)

@@ -32,6 +32,34 @@ def test_a_hostile_name_is_refused_at_both_doors(name: str) -> None:
         restore_request(backup=name)
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_base_or_schedule_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="incremental: "):
+        backup_request(incremental=name)
+    if name:
+        with pytest.raises(InvalidRequest, match="schedule: "):
+            backup_request(schedule=name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        pytest.param({"schema_only": True, "incremental": "auto"}, "no rows", id="no-rows"),
+        pytest.param({"backup_name": "b", "incremental": "b"}, "base of itself", id="itself"),
+        pytest.param({"incremental": "b.manifest"}, "reserved", id="companion"),
+        pytest.param({"options": {"full_every_count": 0}}, "full_every_count", id="count"),
+        pytest.param({"options": {"full_every_hours": 0}}, "full_every_hours", id="hours"),
+    ],
+)
+def test_an_increment_that_makes_no_sense_is_refused(asked: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidRequest, match=why):
+        backup_request(**asked)
+
+
+def test_a_backup_may_bear_the_word_for_no_base() -> None:
+    assert backup_request(backup_name="none").base is None
+
+
 @pytest.mark.parametrize("pattern", UNSPEAKABLE)
 def test_a_hostile_pattern_is_refused_at_both_doors(pattern: str) -> None:
     with pytest.raises(InvalidRequest, match="tables: table pattern"):
