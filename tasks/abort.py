@@ -201,7 +201,7 @@ class _Abandonment:
             await write_companion(sidecar, manifest_name(seen.name), text)
             await writer.append(Event.STEP, Step.MANIFEST)
         if remedy.closes and journal.entries:
-            await drop_scratch(server)
+            await drop_scratch(server, journal)
             await self._close(remedy.way, journal, writer)
 
     async def _text(self, author: str, seen: Interrupted) -> str:

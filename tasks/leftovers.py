@@ -7,10 +7,12 @@ from tasks.clickhouse.client import Server
 from tasks.clickhouse.journal import read_journal, read_own_journal
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import drop_manifest_table
+from tasks.clickhouse.scratch import drop_scratch_databases
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import drop_database, read_database_engines, read_tables
-from tasks.domain.journal import Event, Step
+from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.names import backup_of, is_probe_of, undone_by
+from tasks.domain.scratch_tables import drilled_databases
 from tasks.domain.tables import is_scratch_database
 from tasks.domain.undo import is_expired, is_needed
 from tasks.fan_out import HEALING
@@ -30,7 +32,7 @@ async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
             leftover = leftover or fetched or await _is_expired(session, row.name)
         if leftover:
             await session.sidecar.delete(commands.delete(row.location, row.name))
-    await drop_scratch(session.server)
+    await drop_scratch(session.server, await session.journal())
 
 
 async def _brought_by(session: ReplicaSession, backup: str) -> set[str]:
@@ -55,12 +57,13 @@ async def _is_expired(session: ReplicaSession, copy: str) -> bool:
     return not is_needed(copy, everybody)
 
 
-async def drop_scratch(server: Server) -> None:
-    """Drop what manifests were written from and read into."""
+async def drop_scratch(server: Server, journal: Journal) -> None:
+    """Drop what manifests were written from and read into, and what drills of `journal` made."""
     await drop_manifest_table(server)
+    await drop_scratch_databases(server, drilled_databases(journal))
     tables = await read_tables(server)
     for database in await read_database_engines(server):
         held = {table.name for table in tables if table.database == database}
-        # under the lock every one of ours is a leftover; ours hold a manifest and nothing else
+        # under the lock every one is a leftover; what no journal names holds a manifest and no more
         if is_scratch_database(database) and held <= {"manifest"}:
             await drop_database(server, database)

@@ -68,6 +68,15 @@ class Server:
             )
             return list(result.named_results())
 
+    async def documents(
+        self, sql: str, *, timeout_seconds: float = DEFAULT_SECONDS
+    ) -> list[dict[str, Any]]:
+        """Rows of a statement that is no SELECT, and answers all the same."""
+        client = await self._connected()
+        async with _Translating(self.name, timeout_seconds):
+            answer = await client.raw_query(sql, fmt="JSONEachRow")
+        return [json.loads(line) for line in answer.splitlines()]
+
     async def value(
         self,
         sql: str,

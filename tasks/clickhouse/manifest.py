@@ -73,7 +73,7 @@ async def _fetched(sidecar: Sidecar, name: str, scratch: str) -> str:
     )
     await create_database(server, scratch)
     await server.execute(f"CREATE TABLE {identifier(scratch)}.manifest {_ENGINE}")
-    mapping = (RESERVED_DATABASE, scratch)
+    mapping = {RESERVED_DATABASE: scratch}
     await sidecar.perform(
         commands.restore_data(name, sidecar.token(), tables=_PATTERN, database_mapping=mapping)
     )

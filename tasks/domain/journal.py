@@ -42,6 +42,7 @@ class Step(StrEnum):
     DATA = "data"
     CATCH_UP = "catch up"
     LATE = "late"
+    DRILL = "drill"  # payload: the scratch databases that are about to be made
     UNDO = "undo"
 
 

@@ -2,8 +2,8 @@
 
 A backup whose manifest any shard lists is whole: the missing copies are written, no data is
 deleted. Any other one is undone, on each replica exactly what its journal proves ours. A restore
-is undone before its first drop; after it, tables are left as they are. What cannot be told
-destroys nothing.
+is undone before its first drop; after it, tables are left as they are. A verification is always
+undone. What cannot be told destroys nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -114,6 +114,8 @@ def recover(seen: Interrupted) -> tuple[Remedy, ...]:
             decide = _backup_rule(seen)
         case "restore":
             decide = _restore_rule(seen)
+        case "verify":
+            decide = _verify_rule(seen)
         case _:
             decide = _nothing_to_undo
     return tuple(_leave_if_stuck(remains) or decide(remains) for remains in seen.remains)
@@ -264,6 +266,18 @@ def _restore_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
         partial = tuple(("local", c) for c in here if not _is_kept(remains, seen, c))
         why = state_of_restore(remains.journal) if dropped else _may_have_dropped(seen)
         return Remedy(replica=remains.replica, way=Way.KEEP, why=why, delete=partial)
+
+    return decide
+
+
+def _verify_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:
+    def decide(remains: Remains) -> Remedy:
+        local = [manifest_name(seen.name)]
+        if remains.meant_to(Step.DOWNLOAD):
+            local.append(seen.name)
+        here = tuple(("local", copy) for copy in local if remains.lists("local", copy))
+        why = "it only looks: what it downloaded goes"
+        return Remedy(replica=remains.replica, way=Way.UNDO, why=why, delete=here)
 
     return decide
 
