@@ -1,0 +1,149 @@
+"""The flow `verify_backup`: every shard tries its copy of a backup, up to a drill of a restore."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prefect import flow
+
+from tasks.discovery import find_inventory
+from tasks.domain.fingerprint import Verdict
+from tasks.domain.inspection import Observation
+from tasks.domain.inventory import Inventory
+from tasks.domain.manifest import Manifest
+from tasks.domain.phases import VerifyPhase
+from tasks.domain.rerun import begun_as
+from tasks.domain.verification import (
+    Verified,
+    cramped,
+    error_findings,
+    fit_only,
+    listing_findings,
+    proof_of,
+    seconds_to_restore,
+    sources_of,
+    trials_of,
+    verify_outcome,
+)
+from tasks.domain.verify_outcome import Finding, VerifyOutcome
+from tasks.domain.verify_request import VerifyLevel, VerifyOptions, VerifyRequest
+from tasks.fleet import Fleet, failed, succeeded
+from tasks.leftovers import delete_leftovers
+from tasks.operation import Operation, operation_under_way
+from tasks.preflight import prove_overrides
+from tasks.reports import report_plan
+from tasks.runs import concluded, this_attempt
+from tasks.verify import manifest_or_why, note_proof, try_download, try_restore
+
+
+@flow(flow_run_name="verify-{installation}", persist_result=False)
+async def verify_backup(
+    installation: str,
+    backup: str,
+    namespace: str = "default",
+    inventory: str | Inventory = "",
+    level: VerifyLevel = VerifyLevel.RESTORE,
+    drill_target: str = "",
+    operation_id: str = "",
+    options: VerifyOptions = VerifyOptions(),
+) -> VerifyOutcome:
+    """Verify a backup on every shard: that it is listed, can be downloaded, can be restored.
+
+    A drill restores all rows into scratch databases, compares them with the fingerprint, reads
+    them, and says how long that took. Nothing of it stays; nothing that is in use is touched.
+
+    Args:
+        installation: Name of the installation.
+        backup: Name of the backup.
+        namespace: Its Kubernetes namespace.
+        inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        level: listing looks only, download fetches every part, restore is a drill.
+        drill_target: Leave it empty; a drill on another cluster is not supported.
+        operation_id: Give the id of an interrupted verification to do it again; empty: a new one.
+        options: What is rarely needed.
+
+    Returns:
+        The outcome, when the verdict is passed.
+
+    Raises:
+        OperationIncomplete: the verdict is failed or could not tell; the findings say why.
+        BackupError: any other refusal, before anything was downloaded.
+
+    """
+    request = VerifyRequest.from_form(
+        backup=backup, level=level, drill_target=drill_target, options=options
+    )
+    attempt = this_attempt("verify", installation, operation_id)
+    found = find_inventory(inventory, installation=installation, namespace=namespace)
+    async with operation_under_way(found, attempt, options) as operation:
+        outcome = await _carried_out(request, operation)
+    return await concluded(outcome)
+
+
+async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOutcome:
+    observed = await operation.observe()
+    begun_as(observed, operation.attempt, request=request.without_options())
+    sources = sources_of(request.backup, observed)
+    fleet = await operation.begin(
+        observed,
+        name=request.backup,
+        request=request.without_options(),
+        steps=len(VerifyPhase) * len(observed.inspections),
+    )
+    asked = await fleet.phase(VerifyPhase.PREFLIGHT, fleet.sessions, prove_overrides)
+    able = [fleet.sessions[name] for name in sources if name in succeeded(asked)]
+    manifest = await manifest_or_why(able, request.backup)
+    verified = (
+        Verified(findings=(manifest,))
+        if isinstance(manifest, Finding)
+        else await _tried(fleet, request, manifest, fit_only(observed, failed(asked)))
+    )
+    cleaned = await fleet.phase(
+        VerifyPhase.CLEAN,
+        fleet.sessions,
+        lambda session: delete_leftovers(session, request.backup),
+    )
+    left = error_findings(observed, failed(cleaned), left_over=True)
+    verified = replace(verified, findings=(*verified.findings, *left))
+    outcome = verify_outcome(request, operation.attempt, verified, finished=datetime.now(UTC))
+    if isinstance(manifest, Manifest) and outcome.verdict is not Verdict.UNKNOWN:
+        proof = proof_of(outcome, manifest)
+        await fleet.phase(
+            VerifyPhase.PROOF, fleet.sessions, lambda session: note_proof(session, proof)
+        )
+    return outcome
+
+
+async def _tried(
+    fleet: Fleet, request: VerifyRequest, manifest: Manifest, observed: Observation
+) -> Verified:
+    """Go as far as the level says; a copy that fails at one level is not tried at the next."""
+    listed = listing_findings(manifest, observed)
+    if request.level is VerifyLevel.LISTING:
+        return Verified(findings=listed)
+    options, name = request.options, request.backup
+    chosen = trials_of(manifest, observed)
+    full = cramped(chosen, observed, keep_free_bytes=options.keep_free_bytes)
+    trials = {trial.replica: trial for trial in chosen if trial.replica not in full}
+    await report_plan([trial.sentence for trial in chosen], title=f"Verification of {name}")
+    limit = options.max_download_bytes_per_second
+    fetched = await fleet.phase(
+        VerifyPhase.DOWNLOAD,
+        trials,
+        lambda session: try_download(session, trials[session.replica], name, limit),
+    )
+    usable = [replica for replica, tried in succeeded(fetched).items() if tried.usable]
+    drilled = await fleet.phase(
+        VerifyPhase.RESTORE,
+        usable if request.level is VerifyLevel.RESTORE else [],
+        lambda session: try_restore(session, trials[session.replica], name),
+    )
+    tried = [*succeeded(fetched).values(), *succeeded(drilled).values()]
+    return Verified(
+        findings=(
+            *listed,
+            *full.values(),
+            *(finding for one in tried for finding in one.findings),
+            *error_findings(observed, failed(fetched, drilled)),
+        ),
+        seconds=seconds_to_restore(trials.values(), succeeded(fetched), succeeded(drilled)),
+    )

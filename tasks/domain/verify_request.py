@@ -1,0 +1,66 @@
+"""What can be asked of a verification, validated whole before anything is sent."""
+
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tasks.domain.names import checked_backup_name
+from tasks.domain.requests import Options, as_value_error, validated
+
+
+class VerifyLevel(StrEnum):
+    """How much is looked at; each level looks at what the one before does, and at more."""
+
+    LISTING = "listing"
+    DOWNLOAD = "download"
+    RESTORE = "restore"
+
+
+class VerifyOptions(Options):
+    """What a verification rarely needs."""
+
+    max_download_bytes_per_second: int | None = Field(
+        default=None, ge=1, description="Bandwidth limit of each sidecar's download."
+    )
+    keep_free_bytes: int = Field(
+        default=2**30,
+        ge=0,
+        description="How much of a server's disk must stay free beside what is downloaded.",
+    )
+
+
+class VerifyRequest(BaseModel):
+    """One verification of the backup `backup` on every shard."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backup: str
+    level: VerifyLevel = VerifyLevel.RESTORE
+    drill_target: str = ""
+    options: VerifyOptions = VerifyOptions()
+
+    @classmethod
+    def from_form(cls, **fields: Any) -> Self:
+        """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
+        return validated(cls, fields)
+
+    @field_validator("backup")
+    @classmethod
+    def _name_is_usable(cls, name: str) -> str:
+        return as_value_error(lambda: checked_backup_name(name))
+
+    @field_validator("drill_target")
+    @classmethod
+    def _drill_stays_at_home(cls, target: str) -> str:
+        if target:
+            message = (
+                f"a drill on another cluster ({target!r}) is not supported: leave it empty, and "
+                "each shard is restored into scratch databases of its own servers"
+            )
+            raise ValueError(message)
+        return target
+
+    def without_options(self) -> dict[str, Any]:
+        """Tell what is asked for, apart from how patiently: the identity of a rerun."""
+        return self.model_dump(mode="json", exclude={"options"})
