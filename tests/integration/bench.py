@@ -18,8 +18,10 @@ from deployments.sandbox.members import Member, Node, Sidecar
 from deployments.sandbox.processes import wait_until
 from flows.backup import backup_cluster
 from flows.restore import restore_cluster
-from tasks.domain.errors import BackupError
+from flows.verify import verify_backup
+from tasks.domain.errors import BackupError, OperationIncomplete
 from tasks.domain.outcomes import BackupOutcome, RestoreOutcome
+from tasks.domain.verify_outcome import VerifyOutcome
 
 ONCE = {"http_max_tries": "1", "http_receive_timeout": "60"}
 _SEED = "seed-"
@@ -70,6 +72,15 @@ class Bench:
     async def restore_run(self, name: str, **form: Any) -> State[Any]:
         state: State[Any] = await restore_cluster(**self.form(form, backup=name), return_state=True)
         return state
+
+    async def verify(self, name: str, **form: Any) -> VerifyOutcome:
+        """Verify it, and take the outcome of one that did not pass too."""
+        try:
+            done: VerifyOutcome = await verify_backup(**self.form(form, backup=name))
+        except OperationIncomplete as incomplete:
+            assert isinstance(incomplete.outcome, VerifyOutcome)
+            return incomplete.outcome
+        return done
 
     def form(self, form: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """Fill in what every run on this cluster needs."""
