@@ -47,6 +47,9 @@ LIST_ON_DEMAND = Deployment(
 ADOPT_ON_DEMAND = Deployment(
     entrypoint="flows.adopt.adopt_backup", name="on-demand", destructive=False
 )
+VERIFY_ON_DEMAND = Deployment(
+    entrypoint="flows.verify.verify_backup", name="on-demand", destructive=False
+)
 RESTORE_ON_DEMAND = Deployment(
     entrypoint="flows.restore.restore_cluster", name="on-demand", destructive=True
 )
@@ -57,6 +60,7 @@ ABORT_ON_DEMAND = Deployment(
 DEPLOYMENTS = (
     BACKUP_ON_DEMAND,
     LIST_ON_DEMAND,
+    VERIFY_ON_DEMAND,
     ADOPT_ON_DEMAND,
     RESTORE_ON_DEMAND,
     ABORT_ON_DEMAND,

@@ -79,10 +79,12 @@ def _flows() -> "dict[str, Flow[..., Any]]":
     from flows.backup import backup_cluster  # noqa: PLC0415
     from flows.list import list_backups  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
+    from flows.verify import verify_backup  # noqa: PLC0415
 
     return {
         "backup": backup_cluster,
         "list": list_backups,
+        "verify": verify_backup,
         "adopt": adopt_backup,
         "restore": restore_cluster,
         "abort": abort_operation,
