@@ -63,8 +63,7 @@ async def backup_cluster(
         partitions: Partition ids, each alone or as database.table:id; empty: every partition.
         schema_only: Keep definitions, no rows.
         replica_selection: FirstPerShard stores one healthy replica of each shard, AllReplicas all.
-        incremental: auto builds on the newest usable backup of the same schedule, the name of a
-            backup on that one, none stores every part again.
+        incremental: none, or what to build on: auto (the newest usable backup), or its name.
         schedule: Name of the schedule that this backup belongs to; empty: none.
         operation_id: Give the id of an interrupted backup to finish it; empty: a new one.
         options: What is rarely needed.

@@ -143,8 +143,8 @@ def _foreign(backup: Backup, request: BackupRequest) -> str:
     if manifest is None or manifest.schedule != request.schedule:
         schedule = manifest.schedule if manifest else ""
         return f"it belongs to {f'the schedule {schedule}' if schedule else 'no schedule'}"
-    if request.scope is Scope.FULL and manifest.scope is not Scope.FULL:
-        return "it holds some tables or partitions only"
+    if manifest.selection and manifest.selection != request.selection:
+        return f"it holds only {', '.join(manifest.selection)}"
     return ""
 
 

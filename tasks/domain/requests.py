@@ -174,6 +174,11 @@ class BackupRequest(BaseModel):
         return None if self.incremental in {AUTO, NONE} else self.incremental
 
     @property
+    def selection(self) -> tuple[str, ...]:
+        """What was chosen of all tables and partitions; empty: all."""
+        return tuple(sorted((*self.tables, *self.partitions)))
+
+    @property
     def scope(self) -> Scope:
         if self.schema_only:
             return Scope.SCHEMA

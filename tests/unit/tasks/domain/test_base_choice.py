@@ -41,6 +41,7 @@ MADE = 1_700_000_000
 NEXT = "next"
 BROKEN = "broken (can't stat metadata.json)"
 MANY = {"full_every_count": 100}
+ORDERS = {"scope": Scope.PARTIAL, "request": {"tables": ["shop.orders"]}}
 
 
 def listed(name: str = BACKUP, *, hours: int = 0, base: str = "", **fields: Any) -> list[Listed]:
@@ -173,7 +174,8 @@ def test_a_named_base_may_wait_for_its_manifest_to_be_read() -> None:
             {"request": {"schedule": "weekly"}}, {}, "to the schedule weekly", id="of-a-schedule"
         ),
         pytest.param({}, {"schedule": "nightly"}, "to no schedule", id="of-none"),
-        pytest.param({"scope": Scope.PARTIAL}, {}, "some tables", id="partial"),
+        pytest.param(ORDERS, {}, "it holds only shop.orders", id="partial"),
+        pytest.param(ORDERS, {"tables": ["shop.items"]}, "only shop.orders", id="other-tables"),
     ],
 )
 def test_what_is_pruned_by_other_rules_is_built_on_only_when_named(
@@ -189,8 +191,13 @@ def test_an_older_base_is_built_on_where_a_newer_one_is_unusable() -> None:
     assert Seen(rows, [manifest("old"), manifest("torn", hours=1)]).base().name == "old"
 
 
-def test_a_partial_backup_may_build_on_a_full_one() -> None:
-    assert Seen(listed(), [manifest()]).base(tables=["shop.orders"]).name == BACKUP
+@pytest.mark.parametrize(
+    "fields",
+    [pytest.param({}, id="a-full-one"), pytest.param(ORDERS, id="one-of-the-same-tables")],
+)
+def test_a_partial_backup_builds_on_what_holds_its_tables(fields: dict[str, Any]) -> None:
+    found = Seen(listed(), [manifest(**fields)]).base(tables=["shop.orders"])
+    assert found.name == BACKUP
 
 
 @pytest.mark.parametrize(
