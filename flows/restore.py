@@ -228,7 +228,7 @@ async def _replaced(course: Course, plan: RestorePlan, prepared: Restored) -> Re
     )
     followed = await course.phase(
         RestorePhase.CATCH_UP,
-        lambda session, part: catch_up(session, part, course.sessions, patience),
+        lambda session, part: catch_up(session, part, course.sources_of(part), patience),
     )
     await course.phase(
         RestorePhase.LATE_TABLES, lambda session, part: create_late_tables(session, part, name)

@@ -21,9 +21,12 @@ class Course:
         self.errors: Mapping[str, BackupError] = {}
         self.reached: Mapping[str, str] = {}
 
-    @property
-    def sessions(self) -> Mapping[str, ReplicaSession]:
-        return self._fleet.sessions
+    def sources_of(self, part: ReplicaRestore) -> dict[str, ReplicaSession]:
+        """Sessions of the replicas that attach what `part` gets by replication, and no more.
+
+        Prefect walks through every parameter of every task: all of them would be quadratic.
+        """
+        return {followed.source: self._fleet.sessions[followed.source] for followed in part.follow}
 
     async def phase(
         self,
