@@ -56,6 +56,12 @@ RESTORE_ON_DEMAND = Deployment(
 ABORT_ON_DEMAND = Deployment(
     entrypoint="flows.abort.abort_operation", name="on-demand", destructive=True
 )
+PRUNE_ON_DEMAND = Deployment(
+    entrypoint="flows.prune.prune_backups", name="on-demand", destructive=True
+)
+HOLD_ON_DEMAND = Deployment(
+    entrypoint="flows.hold.hold_installation", name="on-demand", destructive=True
+)
 
 DEPLOYMENTS = (
     BACKUP_ON_DEMAND,
@@ -64,4 +70,6 @@ DEPLOYMENTS = (
     ADOPT_ON_DEMAND,
     RESTORE_ON_DEMAND,
     ABORT_ON_DEMAND,
+    PRUNE_ON_DEMAND,
+    HOLD_ON_DEMAND,
 )

@@ -77,7 +77,9 @@ def _flows() -> "dict[str, Flow[..., Any]]":
     from flows.abort import abort_operation  # noqa: PLC0415
     from flows.adopt import adopt_backup  # noqa: PLC0415
     from flows.backup import backup_cluster  # noqa: PLC0415
+    from flows.hold import hold_installation  # noqa: PLC0415
     from flows.list import list_backups  # noqa: PLC0415
+    from flows.prune import prune_backups  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
     from flows.verify import verify_backup  # noqa: PLC0415
 
@@ -85,6 +87,8 @@ def _flows() -> "dict[str, Flow[..., Any]]":
         "backup": backup_cluster,
         "list": list_backups,
         "verify": verify_backup,
+        "prune": prune_backups,
+        "hold": hold_installation,
         "adopt": adopt_backup,
         "restore": restore_cluster,
         "abort": abort_operation,

@@ -185,7 +185,8 @@ class _Abandonment:
 
     async def _running(self, server: Server, begun: _Begun) -> tuple[Action, ...]:
         history = await read_actions(server)
-        return at_work_for(history, operation_id=begun.operation_id, names=touched_by(begun.start))
+        names = touched_by(begun.start, begun.journals[server.name])
+        return at_work_for(history, operation_id=begun.operation_id, names=names)
 
     async def _apply(self, remedy: Remedy, seen: Interrupted, begun: _Begun) -> None:
         server, journal = self._server(remedy.replica), begun.journals[remedy.replica]

@@ -22,6 +22,10 @@ class Fleet:
         self._width = width
         self._progress = progress
 
+    def expect(self, steps: int) -> None:
+        """Say how many steps are to come, where that was not known at the start."""
+        self._progress.expect(steps)
+
     async def phase(
         self, phase: Phase, replicas: Iterable[str], call: Callable[[ReplicaSession], Awaitable[T]]
     ) -> dict[str, T | BackupError]:

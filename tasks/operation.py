@@ -269,7 +269,7 @@ async def end(session: ReplicaSession, instance: str) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
     await session.lease.check()
     journal = await session.journal()
-    names = touched_by(journal.last(Event.STARTED))
+    names = touched_by(journal.last(Event.STARTED), journal)
     actions = await read_actions(session.server)
     if at_work_for(actions, operation_id=session.operation_id, names=names):
         return

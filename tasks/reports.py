@@ -44,6 +44,10 @@ class Progress:
             artifact = await acreate_progress_artifact(0.0, key=PROGRESS, description=what)
         return cls(artifact, steps)
 
+    def expect(self, steps: int) -> None:
+        """Say how many more steps are to come."""
+        self._steps = self._done + max(steps, 1)
+
     async def advance(self, phase: str, steps: int = 1) -> None:
         """Say that `steps` more steps ended, the last ones in `phase`."""
         self._done = min(self._done + steps, self._steps)
@@ -84,6 +88,13 @@ async def report_plan(lines: Sequence[str], *, title: str) -> None:
         await acreate_markdown_artifact(text, key=PLAN, description=title)
 
 
+async def report_sheet(sheet: Sheet) -> None:
+    """Show a table before the operation ends: what is about to be done, for example."""
+    async with best_effort(sheet.title):
+        lines = list(sheet.lines[:_LONGEST])
+        await acreate_table_artifact(lines, key=sheet.key, description=sheet.title)
+
+
 async def report_outcome(outcome: Outcome) -> None:
     """Leave the outcome for machines, its sheets and its summary."""
     async with best_effort(outcome.headline):
@@ -96,8 +107,7 @@ async def _report_outcome(outcome: Outcome) -> None:
         f"```json\n{document}\n```", key=OUTCOME, description="The outcome, for machines"
     )
     for sheet in outcome.sheets:
-        lines = list(sheet.lines[:_LONGEST])
-        await acreate_table_artifact(lines, key=sheet.key, description=sheet.title)
+        await report_sheet(sheet)
     await acreate_markdown_artifact(summary_of(outcome), key=SUMMARY)
 
 

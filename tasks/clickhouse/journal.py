@@ -40,6 +40,10 @@ _READ_KNOWN = (
     f"{_READ} payload FROM {_TABLE} WHERE event = 'known' ORDER BY sequence DESC LIMIT 1 BY subject"
 )
 _READ_VERIFIED = f"{_READ} payload FROM {_TABLE} WHERE event = 'verified' {_ORDER}"
+_READ_RETENTION = (
+    f"{_READ} payload FROM {_TABLE} WHERE event IN "
+    f"('deleting', 'broken', 'mended', 'held', 'released') {_ORDER}"
+)
 _READ_SECONDS = 600.0
 _NEVER_MADE = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE})
 
@@ -76,6 +80,17 @@ async def read_known(server: Server) -> Journal:
             raise
         return Journal(())
     return _journal([*known, *verified], server)
+
+
+async def read_retention(server: Server) -> Journal:
+    """Read what any operation noted of holds, of broken backups, and of deletions it began."""
+    try:
+        rows = await server.rows(_READ_RETENTION, timeout_seconds=_READ_SECONDS)
+    except ServerError as error:
+        if error.code not in _NEVER_MADE:
+            raise
+        return Journal(())
+    return _journal(rows, server)
 
 
 async def read_own_journal(server: Server, *, operation_id: str) -> Journal:

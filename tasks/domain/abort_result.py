@@ -101,7 +101,7 @@ def ways_out(abandoned: Abandoned) -> tuple[str, ...]:
     """Say what a person does next; empty where nothing is left to do."""
     told, seen = [], abandoned.seen
     kept = {remedy.why for remedy in abandoned.remedies if remedy.way is Way.KEEP}
-    if kept - {RESTORED}:
+    if seen.operation == "restore" and kept - {RESTORED}:
         told.append(
             "Tables are half restored. To finish it: restore_cluster again with operation_id="
             f"{seen.operation_id!r} and the same parameters."

@@ -24,6 +24,12 @@ class Event(StrEnum):
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
     KNOWN = "known"  # subject: a backup; payload: the summary of its manifest, as it was read
     VERIFIED = "verified"  # subject: a backup; payload: what a verification found out
+    DELETING = "deleting"  # subject: a backup that is about to be deleted; payload: which one
+    DELETED = "deleted"  # subject: a backup or manifest that is seen to be gone; payload: bytes
+    BROKEN = "broken"  # subject: a backup that is broken, as a prune saw first
+    MENDED = "mended"  # subject: a backup that is sound, though it was broken or to be deleted
+    HELD = "held"  # payload: why nothing may be deleted until a person says so
+    RELEASED = "released"  # a person says so
     UNDONE = "undone"  # what the operation did here is taken back: a rerun starts afresh
 
 
@@ -139,6 +145,10 @@ class Journal:
             if entry.event is Event.IDENTITY:
                 made |= entry.document()
         return made
+
+    def deletions(self) -> frozenset[str]:
+        """Name the backups whose deletion this journal's operations began."""
+        return frozenset(e.subject for e in self.entries if e.event is Event.DELETING)
 
     def unfinished(self) -> tuple[Entry, ...]:
         """List the starts that no end followed."""

@@ -116,17 +116,22 @@ def recover(seen: Interrupted) -> tuple[Remedy, ...]:
             decide = _restore_rule(seen)
         case "verify":
             decide = _verify_rule(seen)
+        case "prune":
+            decide = _keep_pruned
         case _:
             decide = _nothing_to_undo
     return tuple(_leave_if_stuck(remains) or decide(remains) for remains in seen.remains)
 
 
-def touched_by(start: Entry | None) -> frozenset[str]:
-    """Name every backup that what `start` began may have touched, companions included."""
+def touched_by(start: Entry | None, journal: Journal) -> frozenset[str]:
+    """Name every backup that what `start` began may have touched, companions included.
+
+    `journal`: what it noted on the replica in question.
+    """
     if start is None:
         return frozenset()
-    name = str(start.document()["name"])
-    own = {name, manifest_name(name)}
+    names = {str(start.document()["name"]), *journal.deletions()}
+    own = names | {manifest_name(name) for name in names}
     if start.operation == "restore":
         own.add(safety_name(start.operation_id))
     return frozenset(own)
@@ -188,6 +193,11 @@ def _leave_if_stuck(remains: Remains) -> Remedy | None:
 
 def _nothing_to_undo(remains: Remains) -> Remedy:
     return Remedy(replica=remains.replica, way=Way.UNDO, why="it stores nothing")
+
+
+def _keep_pruned(remains: Remains) -> Remedy:
+    why = "what was deleted is gone; what was begun, the next prune finishes"
+    return Remedy(replica=remains.replica, way=Way.KEEP, why=why)
 
 
 def _backup_rule(seen: Interrupted) -> Callable[[Remains], Remedy]:

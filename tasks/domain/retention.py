@@ -78,8 +78,13 @@ def decide_named(
         backup = catalogue.find(name)
         if backup is not None:
             judged[name] = _judge_named(backup, why)
-    judged = with_bases(catalogue, judged, by_name=True)
+    judged = _all_or_none(with_bases(catalogue, judged, by_name=True))
     return _decisions(catalogue, _stopped(judged, _stop(catalogue, seen, by_name=True)))
+
+
+def doubts_of(catalogue: Catalogue) -> dict[str, str]:
+    """Say of which replicas one cannot tell what they store, and why."""
+    return {r: why for r, why in catalogue.troubles.items() if not _is_harmless(r, catalogue)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +198,14 @@ def _asked(catalogue: Catalogue, names: Collection[str], *, cascade: bool) -> di
     return asked
 
 
+def _all_or_none(judged: Judgements) -> Judgements:
+    """Delete nothing of what was named, with all that needs it, unless all of it may go."""
+    hindered = next((name for name, judgement in judged.items() if judgement.hindered), None)
+    if hindered is None:
+        return judged
+    return _stopped(judged, f"all that is named goes, or nothing does: {hindered} has to stay")
+
+
 def _judge_named(backup: Backup, why: str) -> Judgement:
     foreign = _foreign(backup)
     judged = Judgement(Fate.DELETE, why)
@@ -203,7 +216,7 @@ def _stop(catalogue: Catalogue, seen: Circumstances, *, by_name: bool = False) -
     """Say why nothing at all may be deleted now; empty where it may."""
     if seen.hold:
         return f"held: {seen.hold}"
-    doubts = [why for r, why in catalogue.troubles.items() if not _is_harmless(r, catalogue)]
+    doubts = tuple(doubts_of(catalogue).values())
     if doubts:
         return f"nothing is deleted while one cannot tell what is there: {doubts[0]}"
     if by_name:

@@ -1,6 +1,7 @@
 """Retention: what a policy keeps, what it may not judge, and why, one case each."""
 
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +34,7 @@ def decided(
     reach: Reach = EVERYTHING,
     seen: Circumstances = NOTHING_KNOWN,
     now: datetime = NOW,
-    **catalogue: object,
+    **catalogue: Any,
 ) -> dict[str, Decision]:
     found = make_catalogue(*backups, **catalogue)
     decisions = decide(found, policy, now=now, zone=policy.zone, reach=reach, seen=seen)
@@ -291,7 +292,7 @@ LACKING = make_backup(
     ],
 )
 def test_nothing_is_deleted_while_something_forbids_it(
-    backups: list[Backup], catalogue: dict[str, object], seen: Circumstances, words: str
+    backups: list[Backup], catalogue: dict[str, Any], seen: Circumstances, words: str
 ) -> None:
     found = decided(OLD, NEW, *backups, seen=seen, **catalogue)
     assert {decision.fate for decision in found.values()} == {Fate.KEEP, Fate.LEAVE}
@@ -300,7 +301,7 @@ def test_nothing_is_deleted_while_something_forbids_it(
 
 
 def test_a_sibling_that_never_stored_anything_forbids_nothing() -> None:
-    idle = {"troubles": {"r9": "r9 lists nothing"}, "idle": frozenset({"r9"})}
+    idle: dict[str, Any] = {"troubles": {"r9": "r9 lists nothing"}, "idle": frozenset({"r9"})}
     assert decided(OLD, NEW, **idle)["old"].fate is Fate.DELETE
 
 
@@ -310,12 +311,12 @@ def test_a_sibling_that_lists_nothing_of_what_it_stored_forbids_all() -> None:
     manifest = OLD.manifest.model_copy(update={"replicas": (stored,)})
     holder = make_backup("old", at=ago(days=9), manifest=manifest)
     name = replica_name()
-    idle = {"troubles": {name: f"{name} lists nothing"}, "idle": frozenset({name})}
+    idle: dict[str, Any] = {"troubles": {name: f"{name} lists nothing"}, "idle": frozenset({name})}
     assert decided(holder, NEW, **idle)["old"].hindered
 
 
-def named(catalogue: Catalogue, *names: str, **how: bool) -> dict[str, Decision]:
-    return {decision.name: decision for decision in decide_named(catalogue, names, **how)}
+def named(catalogue: Catalogue, *names: str, cascade: bool = False) -> dict[str, Decision]:
+    return {decision.name: decision for decision in decide_named(catalogue, names, cascade=cascade)}
 
 
 CHAINED = make_catalogue(
@@ -342,14 +343,15 @@ def test_a_cascade_takes_all_that_needs_it() -> None:
     assert found["inc-2"].why == "it needs inc"
 
 
-def test_a_cascade_stops_at_a_stranger_and_leaves_what_that_one_needs() -> None:
+def test_a_cascade_that_a_stranger_blocks_deletes_nothing() -> None:
     found = named(make_catalogue(*CHAINED.backups, make_stranger("s", "inc")), "full", cascade=True)
     assert [found[n].fate for n in ("full", "inc", "inc-2", "s")] == [
         Fate.LEAVE,
         Fate.LEAVE,
-        Fate.DELETE,
+        Fate.LEAVE,
         Fate.KEEP,
     ]
+    assert "s needs it, and is not ours" in found["full"].why
 
 
 def test_what_belongs_to_another_cluster_is_not_deleted_by_name_either() -> None:
