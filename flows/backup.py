@@ -19,8 +19,10 @@ from tasks.discovery import find_inventory
 from tasks.domain.backup_plan import BackupPlan, doubtful_paths, plan_backup
 from tasks.domain.backup_result import Stored, backup_outcome, manifest_of, text_to_commit
 from tasks.domain.base_choice import Wish
+from tasks.domain.coverage import coverage_of
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
+from tasks.domain.manifest_summary import ManifestSummary
 from tasks.domain.names import default_backup_name
 from tasks.domain.outcomes import Attempt, BackupOutcome
 from tasks.domain.phases import BackupPhase
@@ -106,16 +108,10 @@ def _wish(request: BackupRequest, observed: Observation, attempt: Attempt) -> Wi
     )
 
 
-async def _planned(wish: Wish, operation: Operation, observed: Observation) -> BackupPlan:
-    """Plan; what earlier backups are worth is asked only where one may be built on."""
-    if wish.request.incremental != NONE:
-        wish = replace(wish, catalogue=await operation.catalogue())
-    return plan_backup(wish, operation.topology, observed)
-
-
 async def _carried_out(wish: Wish, operation: Operation, observed: Observation) -> BackupOutcome:
     name, request = wish.backup_name, wish.request
-    plan = await _planned(wish, operation, observed)  # refuses before anything is sent
+    wish = replace(wish, catalogue=await operation.catalogue())
+    plan = plan_backup(wish, operation.topology, observed)  # refuses before anything is sent
     fleet = await operation.begin(
         observed,
         name=name,
@@ -123,18 +119,22 @@ async def _carried_out(wish: Wish, operation: Operation, observed: Observation) 
         steps=len(BackupPhase) * len(plan.replicas),
     )
     if request.incremental != NONE:  # once more, with manifests that could not be read before
-        plan = await _planned(wish, operation, observed)
+        wish = replace(wish, catalogue=await operation.catalogue())
+        plan = plan_backup(wish, operation.topology, observed)
     await report_plan([chosen.sentence for chosen in plan.replicas], title="Backup plan")
     chosen = [replica.replica for replica in plan.replicas]
     await fleet.demand(BackupPhase.PREFLIGHT, chosen, prove_overrides)
     doubtful = doubtful_paths([observed.of(replica) for replica in chosen])
     await prove_paths(fleet.sessions, doubtful, name, width=request.options.concurrency)
-    stored = await _stored(fleet, plan)
+    stored, made = await _stored(fleet, plan), None
     if not stored.errors:
         manifest = manifest_of(plan, operation.topology, operation.attempt, stored)
         noted = await noted_manifest(fleet.sessions, observed, name)
         stored = await _committed(fleet, plan, text_to_commit(manifest, noted=noted), stored)
-    return backup_outcome(plan, operation.attempt, stored, finished=datetime.now(UTC))
+        made = ManifestSummary.of(manifest) if stored.committed else None
+    coverage = coverage_of(observed, wish.catalogue, made=made)
+    finished = datetime.now(UTC)
+    return backup_outcome(plan, operation.attempt, stored, finished=finished, coverage=coverage)
 
 
 async def _stored(fleet: Fleet, plan: BackupPlan) -> Stored:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.domain.backup_plan import BackupPlan, ReplicaPlan
+from tasks.domain.coverage import Coverage
 from tasks.domain.errors import BackupError, BackupUnusable
 from tasks.domain.increments import Increment
 from tasks.domain.manifest import Manifest, ReplicaRecord
@@ -60,7 +61,12 @@ def text_to_commit(manifest: Manifest, *, noted: str = "") -> str:
 
 
 def backup_outcome(
-    plan: BackupPlan, attempt: Attempt, stored: Stored, *, finished: datetime
+    plan: BackupPlan,
+    attempt: Attempt,
+    stored: Stored,
+    *,
+    finished: datetime,
+    coverage: Coverage | None = None,
 ) -> BackupOutcome:
     """Judge the whole: completed only when every chosen replica lists its copy of the manifest."""
     replicas = tuple(_replica_outcome(chosen, stored) for chosen in plan.replicas)
@@ -89,6 +95,7 @@ def backup_outcome(
         rows=sum(replica.rows for replica in replicas),
         uncovered=plan.uncovered,
         increments=_increments(plan, stored),
+        coverage=coverage or Coverage(),
     )
 
 

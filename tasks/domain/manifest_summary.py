@@ -4,6 +4,7 @@ Kept in the journal of the replica that read or wrote the manifest, so that a li
 backups fetches each manifest once.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
@@ -19,12 +20,21 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def definition_digest(definition: str) -> str:
+    """Shorten a definition to what tells it from another one."""
+    return hashlib.sha256(definition.encode()).hexdigest()[:16]
+
+
 class TableSummary(_Kept):
-    """One table on one replica. `rows` None: nobody could tell, or none were kept."""
+    """One table on one replica. `rows` None: nobody could tell, or none were kept.
+
+    `digest`: of its definition; empty where that was not noted.
+    """
 
     name: str
     table_class: TableClass
     rows: int | None = None
+    digest: str = ""
 
     @property
     def keeps_rows(self) -> bool:
@@ -37,6 +47,7 @@ class TableSummary(_Kept):
             name=table.full_name,
             table_class=table.table_class,
             rows=None if kept is None else kept.rows,
+            digest=definition_digest(table.definition) if table.definition else "",
         )
 
 

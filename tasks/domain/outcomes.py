@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from tasks.domain.coverage import Coverage
 from tasks.domain.fingerprint import Verdict
 from tasks.domain.increments import Increment, saving
 from tasks.domain.units import human_size
@@ -183,6 +184,7 @@ class BackupOutcome(Outcome):
     rows: int = 0
     uncovered: tuple[str, ...] = ()
     increments: tuple[Increment, ...] = ()
+    coverage: Coverage = Coverage()
 
     @property
     def facts(self) -> dict[str, str]:
@@ -199,7 +201,7 @@ class BackupOutcome(Outcome):
 
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:
-        return super().lists | {"Not covered": self.uncovered}
+        return super().lists | {"Not covered": self.uncovered} | self.coverage.lists
 
     @property
     def sheets(self) -> tuple[Sheet, ...]:
@@ -208,7 +210,7 @@ class BackupOutcome(Outcome):
         return (*super().sheets, *([Sheet("increments", title, lines)] if lines else ()))
 
     def bounded(self, most: int) -> Self:
-        update = {"uncovered": self.uncovered[:most]}
+        update = {"uncovered": self.uncovered[:most], "coverage": self.coverage.bounded(most)}
         return super().bounded(most).model_copy(update=update)
 
 
