@@ -1,4 +1,4 @@
-"""Coverage: rows that nobody could bring back are named, and what changed since the newest point."""
+"""Coverage: rows that nobody could bring back are named, and what changed since a point."""
 
 from collections.abc import Iterable
 from typing import Any
