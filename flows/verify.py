@@ -12,18 +12,15 @@ from tasks.domain.inventory import Inventory
 from tasks.domain.manifest import Manifest
 from tasks.domain.phases import VerifyPhase
 from tasks.domain.rerun import begun_as
+from tasks.domain.trials import cramped, fit_only, trials_of
 from tasks.domain.verification import (
     Verified,
-    cramped,
     error_findings,
-    fit_only,
-    listing_findings,
     proof_of,
     seconds_to_restore,
-    sources_of,
-    trials_of,
     verify_outcome,
 )
+from tasks.domain.verify_listing import listing_findings, sources_of
 from tasks.domain.verify_outcome import Finding, VerifyOutcome
 from tasks.domain.verify_request import VerifyLevel, VerifyOptions, VerifyRequest
 from tasks.fleet import Fleet, failed, succeeded
@@ -102,7 +99,7 @@ async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOu
         fleet.sessions,
         lambda session: delete_leftovers(session, request.backup),
     )
-    left = error_findings(observed, failed(cleaned), left_over=True)
+    left = error_findings(request.level, observed, failed(cleaned), left_over=True)
     verified = replace(verified, findings=(*verified.findings, *left))
     outcome = verify_outcome(request, operation.attempt, verified, finished=datetime.now(UTC))
     if isinstance(manifest, Manifest) and outcome.verdict is not Verdict.UNKNOWN:
@@ -121,7 +118,7 @@ async def _tried(
     if request.level is VerifyLevel.LISTING:
         return Verified(findings=listed)
     options, name = request.options, request.backup
-    chosen = trials_of(manifest, observed)
+    chosen = trials_of(manifest, observed, keep_free_bytes=options.keep_free_bytes)
     full = cramped(chosen, observed, keep_free_bytes=options.keep_free_bytes)
     trials = {trial.replica: trial for trial in chosen if trial.replica not in full}
     await report_plan([trial.sentence for trial in chosen], title=f"Verification of {name}")
@@ -143,7 +140,8 @@ async def _tried(
             *listed,
             *full.values(),
             *(finding for one in tried for finding in one.findings),
-            *error_findings(observed, failed(fetched, drilled)),
+            *error_findings(VerifyLevel.DOWNLOAD, observed, failed(fetched)),
+            *error_findings(VerifyLevel.RESTORE, observed, failed(drilled)),
         ),
         seconds=seconds_to_restore(trials.values(), succeeded(fetched), succeeded(drilled)),
     )

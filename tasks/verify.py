@@ -34,17 +34,11 @@ from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.proofs import Proof
 from tasks.domain.scratch_tables import scratch_definition
 from tasks.domain.tables import Table, scratch_database, table_patterns
-from tasks.domain.verification import (
-    Trial,
-    Tried,
-    copy_findings,
-    drilled_tables,
-    no_manifest,
-    table_finding,
-    unreadable_manifest,
-    verdict_on,
-)
+from tasks.domain.trials import Trial, Tried
+from tasks.domain.verification import copy_findings, drilled_tables, table_finding, verdict_on
+from tasks.domain.verify_listing import no_manifest, unreadable_manifest
 from tasks.domain.verify_outcome import Finding, verdict_of
+from tasks.domain.verify_request import VerifyLevel
 from tasks.download import bring_copy
 from tasks.fan_out import HEALING
 from tasks.leftovers import drop_scratch
@@ -75,7 +69,11 @@ async def try_download(
         return Tried(findings=(finding,), seconds=_now() - begun, usable=False)
     seconds = _now() - begun
     if not await session.holds(backup, location="local"):
-        lost = trial.finding(Verdict.FAILED, f"{backup} was downloaded, and is not listed whole")
+        lost = trial.finding(
+            VerifyLevel.DOWNLOAD,
+            Verdict.FAILED,
+            f"{backup} was downloaded, and is not listed whole",
+        )
         return Tried(findings=(lost,), seconds=seconds, usable=False)
     findings = copy_findings(trial, await read_frozen(session.server, backup))
     usable = verdict_of(findings) is not Verdict.FAILED
@@ -215,7 +213,7 @@ class _Drill:
         )
 
     def _finding(self, verdict: Verdict, message: str, table: TableRecord) -> Finding:
-        return self._trial.finding(verdict, message, table)
+        return self._trial.finding(VerifyLevel.RESTORE, verdict, message, table)
 
 
 async def _not_downloaded(
@@ -225,7 +223,7 @@ async def _not_downloaded(
     verdict = Verdict.UNKNOWN
     if (await read_listing(session.server)).holds(backup, location="remote"):
         verdict = verdict_on(error)
-    return trial.finding(verdict, str(error))
+    return trial.finding(VerifyLevel.DOWNLOAD, verdict, str(error))
 
 
 def _portions(tables: Sequence[TableRecord]) -> Iterator[list[TableRecord]]:

@@ -2,16 +2,147 @@
 
 import pytest
 
+from tasks.clickhouse.client import open_cluster
+from tasks.clickhouse.journal import read_known
+from tasks.domain.errors import BackupNotFound, InvalidRequest
+from tasks.domain.journal import Event
 from tasks.domain.outcomes import Status
+from tasks.domain.proofs import Proof
 from tests.integration.bench import Bench
+from tests.integration.damage import archives, copy_of, flip_a_byte
+from tests.integration.kinds import ROWS, SCHEMA, answers, statements
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
 
+SEEN = "CREATE TABLE shop.seen (id UInt64) ENGINE = MergeTree ORDER BY id"
+ACTIVE_ROWS = "SELECT * FROM other.counted ORDER BY at"
 
-async def test_a_drill_of_a_sound_backup_passes_and_leaves_nothing(one_shard: Bench) -> None:
-    one_shard.fill_shop()
-    await one_shard.backup("sound")
-    before = one_shard.state()
-    done = await one_shard.verify("sound")
-    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
-    assert one_shard.state() == before
+
+async def proofs(bench: Bench) -> list[Proof]:
+    """Read what every replica knows to be proven."""
+    async with open_cluster(bench.cluster.inventory) as cluster:
+        known = [await read_known(server) for server in cluster.servers]
+    noted = (entry for journal in known for entry in journal.entries)
+    return [Proof.model_validate_json(e.payload) for e in noted if e.event is Event.VERIFIED]
+
+
+async def test_a_drill_brings_back_rows_of_every_kind_and_touches_nothing_that_is_in_use(
+    one_shard: Bench,
+) -> None:
+    one_shard.everywhere(*statements(SCHEMA), *statements(ROWS))
+    await one_shard.backup("drilled")
+    before, held, counted = answers(one_shard), one_shard.state(), one_shard.everywhere(ACTIVE_ROWS)
+    done = await one_shard.verify("drilled")
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed"), done.findings
+    drilled = {finding.table for finding in done.findings if finding.table}
+    assert {name for name in drilled if ".inner" not in name} == {
+        "kinds.rich",
+        "kinds.versions",
+        "kinds.daily",
+        "other.names",
+        "other.counted",
+    }
+    assert [name for name in drilled if ".inner" in name]  # the rows of kinds.inside
+    assert sum(finding.rows for finding in done.findings) > 500 + 100 + 50
+    assert answers(one_shard) == before
+    assert one_shard.state() == held
+    assert one_shard.everywhere(ACTIVE_ROWS) == counted
+    (proof,) = await proofs(one_shard)
+    assert (proof.backup_name, proof.level, proof.verdict) == ("drilled", "restore", "passed")
+    assert proof.seconds == done.seconds_to_restore
+    assert proof.seconds["0"] > 0
+
+
+async def test_damage_is_found_at_the_level_that_can_see_it_and_named(
+    three_shards: Bench,
+) -> None:
+    three_shards.fill_shop(rows=90)
+    three_shards.everywhere(SEEN, "INSERT INTO shop.seen SELECT number FROM numbers(50)")
+    await three_shards.backup("damaged")
+    listed = await three_shards.verify("damaged", level="listing")
+    assert (listed.status, listed.verdict) == (Status.COMPLETED, "passed")
+
+    flip_a_byte(archives(three_shards, 1, "damaged", "shop.orders")[1], "data.bin")
+    fetched = await three_shards.verify("damaged", level="download")
+    assert fetched.verdict == "passed"
+    drilled = await three_shards.verify("damaged")
+    assert drilled.verdict == "failed"
+    wrong = [finding for finding in drilled.findings if not finding.passed]
+    assert [(finding.shard, finding.table) for finding in wrong] == [("1", "shop.orders")]
+    assert [replica.done for replica in drilled.replicas] == [True, False, True]
+    assert sorted(drilled.seconds_to_restore) == ["0", "2"]
+
+    archives(three_shards, 2, "damaged", "shop.seen")[0].unlink()
+    lost = await three_shards.verify("damaged", level="download")
+    assert lost.verdict == "failed"
+    assert [finding.shard for finding in lost.findings if not finding.passed] == ["2"]
+
+    (copy_of(three_shards, 0, "damaged") / "metadata.json").unlink()
+    broken = await three_shards.verify("damaged", level="listing")
+    assert broken.verdict == "failed"
+    assert [finding.shard for finding in broken.findings if not finding.passed] == ["0"]
+    levels = [(proof.level, proof.verdict) for proof in await proofs(three_shards)]
+    assert sorted(levels) == sorted(
+        3
+        * [
+            ("listing", "passed"),
+            ("download", "passed"),
+            ("restore", "failed"),
+            ("download", "failed"),
+            ("listing", "failed"),
+        ]
+    )
+
+
+async def test_what_cannot_be_looked_at_never_passes(three_shards: Bench) -> None:
+    three_shards.fill_shop(rows=30)
+    await three_shards.backup("unseen")
+    three_shards.sidecar(1).kill()
+    try:
+        done = await three_shards.verify("unseen")
+    finally:
+        three_shards.sidecar(1).start()
+    assert (done.status, done.verdict) == (Status.PARTIALLY_FAILED, "could not tell")
+    assert sorted(done.seconds_to_restore) == ["0", "2"]
+    (wrong,) = (finding for finding in done.findings if not finding.passed)
+    assert (wrong.shard, wrong.replica) == ("1", "chi-demo-main-1-0")
+
+    sent = three_shards.sent()
+    full = await three_shards.verify("unseen", options={"keep_free_bytes": 2**60})
+    assert full.verdict == "could not tell"
+    assert all("keep_free_bytes" in f.message for f in full.findings if not f.passed)
+    later = [new[len(old) :] for new, old in zip(three_shards.sent(), sent, strict=True)]
+    assert not [
+        c for told in later for c in told if c.startswith("download") and c.split()[-1] == "unseen"
+    ]
+    assert await proofs(three_shards) == []
+
+
+async def test_a_table_that_a_sidecar_cannot_attach_is_told_from_those_it_left_out(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=30)
+    one_shard.everywhere(SEEN, "INSERT INTO shop.seen SELECT number FROM numbers(50)")
+    await one_shard.backup("unattached")
+    for archive in archives(one_shard, 0, "unattached", "shop.orders"):
+        flip_a_byte(archive, "checksums.txt")
+    done = await one_shard.verify("unattached")
+    assert done.verdict == "failed"
+    judged = {finding.table: finding.verdict for finding in done.findings if finding.table}
+    assert judged == {"shop.orders": "failed", "shop.seen": "passed"}
+
+
+async def test_a_leftover_local_copy_gives_way(one_shard: Bench) -> None:
+    one_shard.fill_shop(rows=30)
+    await one_shard.backup("leftover")
+    one_shard.tell(0, "download leftover")
+    done = await one_shard.verify("leftover", level="download")
+    assert done.verdict == "passed"
+    assert one_shard.listed(0, "local") == set()
+
+
+async def test_what_nobody_lists_and_what_nobody_can_do_is_refused(one_shard: Bench) -> None:
+    with one_shard.refusal(BackupNotFound, "nosuch"):
+        await one_shard.verify("nosuch")
+    with one_shard.refusal(InvalidRequest, "drill_target", "another-cluster"):
+        await one_shard.verify("nosuch", drill_target="another-cluster")
