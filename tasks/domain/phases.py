@@ -64,14 +64,4 @@ class AdoptPhase(Phase):
     CLEAN = "clean"
 
 
-class VerifyPhase(Phase):
-    """Each as far as the level goes."""
-
-    PREFLIGHT = "preflight"
-    DOWNLOAD = "download"
-    RESTORE = "restore"
-    CLEAN = "clean"
-    PROOF = "proof"
-
-
 PHASES: Mapping[str, type[Phase]] = {"backup": BackupPhase, "restore": RestorePhase}
