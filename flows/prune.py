@@ -18,7 +18,7 @@ from tasks.domain.prune_request import PruneOptions, PruneRequest
 from tasks.domain.prune_result import Pruned, PruneOutcome, planned_outcome, prune_outcome
 from tasks.domain.rerun import begun_as
 from tasks.domain.retention import decide, decide_named, doubts_of
-from tasks.domain.retention_journal import circumstances_of
+from tasks.domain.retention_journal import circumstances_of, to_note
 from tasks.fleet import Fleet
 from tasks.operation import Operation, operation_under_way
 from tasks.prune import Pruning, note_states, read_noted
@@ -131,7 +131,7 @@ async def _carried_out(request: PruneRequest, operation: Operation) -> PruneOutc
         return planned_outcome(plan, attempt, finished=datetime.now(UTC))
     own = [seen.journal.of(attempt.operation_id) for seen in observed.inspections]
     demand_approved(plan, request.approved_plan, own)
-    pruned = await _deleted(fleet, plan, catalogue)
+    pruned = await _deleted(fleet, plan, catalogue, journals)
     return prune_outcome(
         plan,
         attempt,
@@ -155,8 +155,17 @@ def _planned(
     return plan_prune(catalogue, decisions)
 
 
-async def _deleted(fleet: Fleet, plan: PrunePlan, catalogue: Catalogue) -> Pruned:
+async def _deleted(
+    fleet: Fleet, plan: PrunePlan, catalogue: Catalogue, journals: Mapping[str, Journal]
+) -> Pruned:
+    going = {doomed.name for doomed in plan.doomed}
+    states = {
+        replica: to_note(journal, catalogue, replica, going=going)
+        for replica, journal in journals.items()
+    }
     await fleet.demand(
-        PrunePhase.LOOK, fleet.sessions, lambda session: note_states(session, plan, catalogue)
+        PrunePhase.LOOK,
+        fleet.sessions,
+        lambda session: note_states(session, states[session.replica], plan.note),
     )
     return await Pruning(fleet, plan).to_the_end()

@@ -5,7 +5,7 @@ after the other: where they share a remote path, the first one deletes for all.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +16,13 @@ from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.journal import read_retention
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.session import ReplicaSession
-from tasks.domain.catalogue import Catalogue
 from tasks.domain.errors import ActionFailed, BackupError, LockLost
 from tasks.domain.journal import Event, Journal, Step
 from tasks.domain.names import manifest_name
 from tasks.domain.phases import PrunePhase
 from tasks.domain.prune_plan import Doomed, PrunePlan
 from tasks.domain.prune_result import Pruned
-from tasks.domain.retention_journal import hold_of, to_note
+from tasks.domain.retention_journal import hold_of
 from tasks.fan_out import HEALING
 from tasks.fleet import Fleet, failed, succeeded
 
@@ -46,14 +45,12 @@ async def read_noted(session: ReplicaSession) -> Journal:
 
 
 @task(task_run_name="note-{session.replica}", **HEALING)
-async def note_states(session: ReplicaSession, plan: PrunePlan, catalogue: Catalogue) -> None:
+async def note_states(session: ReplicaSession, states: Mapping[str, Event], plan: str) -> None:
     """Write down what is broken, since when that counts, and the plan before its first deletion."""
-    noted = await read_retention(session.server)
-    going = {doomed.name for doomed in plan.doomed}
-    for name, event in to_note(noted, catalogue, session.replica, going=going).items():
+    for name, event in states.items():
         await session.note(event, name)
     if (await session.journal()).last(Event.INTENT, Step.PLAN) is None:
-        await session.note(Event.INTENT, Step.PLAN, plan.note)
+        await session.note(Event.INTENT, Step.PLAN, plan)
 
 
 @task(task_run_name="manifest-{doomed.name}", **_SOON)
