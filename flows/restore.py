@@ -10,6 +10,7 @@ from tasks.course import Course
 from tasks.discovery import find_inventory, with_parts
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
+from tasks.domain.names import EVERY_BACKUP
 from tasks.domain.outcomes import RestoreOutcome
 from tasks.domain.phases import RestorePhase
 from tasks.domain.rerun import begun_as
@@ -20,6 +21,7 @@ from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_planning import plan_restore
 from tasks.domain.restore_request import RestoreOptions, RestoreRequest
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
+from tasks.domain.restore_source import newest_of
 from tasks.domain.undo import Kept, demand_copies, manifest_of_copies
 from tasks.download import check_safety_copy, download_shard_backup
 from tasks.fleet import Fleet
@@ -48,8 +50,11 @@ async def restore_cluster(
     backup: str,
     namespace: str = "default",
     inventory: str | Inventory = "",
+    latest_of: str = "",
+    before: str = "",
     tables: list[str] = [],
     partitions: list[str] = [],
+    mode: str = "",
     overwrite: bool = False,
     schema_only: bool = False,
     data_only: bool = False,
@@ -66,11 +71,14 @@ async def restore_cluster(
 
     Args:
         installation: Name of the installation.
-        backup: Name of the backup, or pre-restore-<operation id> to undo that restore.
+        backup: Name of the backup, latest, or pre-restore-<operation id> to undo that restore.
         namespace: Its Kubernetes namespace.
         inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        latest_of: With latest, only backups whose names begin so.
+        before: With latest, only backups that were frozen by then: a time with its zone.
         tables: Restore only tables that match these patterns, such as shop.*; empty: all.
         partitions: Replace only these partitions, by id, or database.table:id for one table.
+        mode: What becomes of tables that stand: missing (only others are restored), overwrite.
         overwrite: Drop tables that hold rows, where this backup brings those rows back.
         schema_only: Bring back definitions, no rows.
         data_only: Bring rows into tables that stand already, and create none.
@@ -90,8 +98,11 @@ async def restore_cluster(
     """
     request = RestoreRequest.from_form(
         backup=backup,
+        latest_of=latest_of,
+        before=before,
         tables=tuple(tables),
         partitions=tuple(partitions),
+        mode=mode,
         overwrite=overwrite,
         schema_only=schema_only,
         data_only=data_only,
@@ -109,24 +120,46 @@ async def restore_cluster(
 
 
 async def _carried_out(request: RestoreRequest, operation: Operation) -> RestoreOutcome:
-    attempt = operation.attempt
+    attempt, asked = operation.attempt, request.without_options()
     observed = await operation.observe()
-    begun_as(observed, attempt, request=request.without_options())
+    begun = begun_as(observed, attempt, request=asked)
+    notes: tuple[str, ...] = ()
+    if request.selects:
+        name, notes = await _chosen(request, operation, observed, begun)
+        request = request.of(name)
     _demand_source(request, observed)
     replicas = [seen.replica for seen in observed.inspections]
     fleet = await operation.begin(
         observed,
         name=request.backup,
-        request=request.without_options(),
+        request=asked,
         steps=(len(RestorePhase) - (not request.keeps_safety_copy)) * len(replicas),
     )
     plan = await _planned(request, fleet, operation)
+    plan = replace(plan, notes=(*notes, *plan.notes))
     await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
     if request.dry_run:
         return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
-    await fleet.demand(RestorePhase.PLAN, replicas, lambda session: note_plan(session, plan.digest))
+    await fleet.demand(
+        RestorePhase.PLAN,
+        replicas,
+        lambda session: note_plan(session, plan),
+    )
     restored = await _restored(fleet, plan)
     return restore_outcome(plan, attempt, restored, finished=datetime.now(UTC))
+
+
+async def _chosen(
+    request: RestoreRequest, operation: Operation, observed: Observation, begun: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """Choose a backup, and say why; a rerun takes the one that was chosen before."""
+    if begun not in (None, EVERY_BACKUP):
+        return str(begun), ()
+    demand_reachable(observed)
+    asked = request.without_options()
+    await operation.begin(observed, name=EVERY_BACKUP, request=asked, steps=1)
+    choice = newest_of(await operation.catalogue(), request)
+    return choice.name, choice.notes
 
 
 async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) -> RestorePlan:
@@ -156,7 +189,7 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
         operation_id=own,
         undone={replica: found.strays for replica, found in kept.items()},
     )
-    demand_allowed(plan, manifest, observed, operation_id=own)
+    demand_allowed(plan, observed, operation_id=own)
     paths = paths_to_ask(plan)
     registered = await fleet.demand(
         RestorePhase.REGISTRY,

@@ -28,7 +28,7 @@ from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.outcomes import COMPARISONS, TableComparison
 from tasks.domain.restore_need import Need
-from tasks.domain.restore_plan import ReplicaRestore
+from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
 from tasks.domain.restore_recovery import (
     demand_creatable,
     demand_not_attached,
@@ -39,7 +39,7 @@ from tasks.domain.restore_recovery import (
     tables_to_drop,
     unsaved_parts,
 )
-from tasks.domain.restore_request import RestoreRequest
+from tasks.domain.restore_request import Mode, RestoreRequest
 from tasks.domain.restore_result import attached_since, rows_compared
 from tasks.domain.tables import Table
 from tasks.fan_out import HEALING, PLAIN
@@ -83,10 +83,14 @@ async def any_manifest(sources: Sequence[ReplicaSession], backup: str) -> Manife
 
 
 @task(task_run_name="plan-{session.replica}", **HEALING)
-async def note_plan(session: ReplicaSession, digest: str) -> None:
+async def note_plan(session: ReplicaSession, plan: RestorePlan) -> None:
     """Write down which plan was accepted: later attempts carry out the rest of this one."""
-    if not (await session.journal()).did(Step.PLAN):
-        await session.note(Event.STEP, Step.PLAN, digest)
+    if (await session.journal()).did(Step.PLAN):
+        return
+    if plan.request.mode is Mode.MISSING:  # what this attempt makes is not missing later
+        missing = [table.full_name for table in plan.of(session.replica).restored]
+        await session.note(Event.INTENT, Step.PLAN, json.dumps(missing))
+    await session.note(Event.STEP, Step.PLAN, plan.digest)
 
 
 @task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)

@@ -276,7 +276,7 @@ def make_restore_plan(
         seen,
         operation_id=operation_id,
     )
-    demand_allowed(plan, found, seen, operation_id=operation_id)
+    demand_allowed(plan, seen, operation_id=operation_id)
     return plan
 
 

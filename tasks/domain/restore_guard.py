@@ -12,9 +12,9 @@ from tasks.domain.errors import (
 )
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.journal import Event, Step
-from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
 from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.restore_request import Mode
 from tasks.domain.tables import Table
 
 _HEADROOM = 1.05
@@ -40,11 +40,9 @@ def demand_listed(backup: str, observed: Observation) -> tuple[str, ...]:
     raise BackupNotFound(message)
 
 
-def demand_allowed(
-    plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
-) -> None:
+def demand_allowed(plan: RestorePlan, observed: Observation, *, operation_id: str) -> None:
     """Raise with every reason why the plan must not be carried out."""
-    _demand_fit(plan, manifest, observed, operation_id=operation_id)
+    _demand_fit(plan, observed, operation_id=operation_id)
     if plan.request.overwrite:
         _demand_accepted_losses(plan)
     else:
@@ -78,9 +76,7 @@ def demand_reachable(observed: Observation) -> None:
         raise PreflightFailed(message)
 
 
-def _demand_fit(
-    plan: RestorePlan, manifest: Manifest, observed: Observation, *, operation_id: str
-) -> None:
+def _demand_fit(plan: RestorePlan, observed: Observation, *, operation_id: str) -> None:
     findings = []
     for part in plan.replicas:
         seen = observed.of(part.replica)
@@ -96,8 +92,9 @@ def _demand_fit(
             findings.append(
                 f"{seen.place}: {needed} bytes are needed on disk, {seen.free_bytes} are free"
             )
-    if not any(record.tables for record in manifest.replicas) and not plan.drops:
-        findings.append(f"backup {plan.backup_name} holds no table")
+    if not plan.drops and not any(part.restored for part in plan.replicas):
+        told = "every table of it stands" if plan.request.mode is Mode.MISSING else "holds no table"
+        findings.append(f"backup {plan.backup_name}: {told}")
     if findings:
         message = f"{plan.backup_name} cannot be restored: {'; '.join(findings)}"
         raise PreflightFailed(message)

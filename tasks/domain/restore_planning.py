@@ -14,15 +14,10 @@ from tasks.domain.replication import keeper_entry
 from tasks.domain.requests import Scope
 from tasks.domain.restore_choice import chosen_of
 from tasks.domain.restore_layout import Followed, Layout, demand_homes, layout_of
+from tasks.domain.restore_modes import by_partition, missing_of, without_live_rows
 from tasks.domain.restore_need import need_of, needs_together
-from tasks.domain.restore_plan import (
-    Loss,
-    ReplicaRestore,
-    RestorePlan,
-    Swap,
-    partitions_of,
-)
-from tasks.domain.restore_request import RestoreRequest
+from tasks.domain.restore_plan import Loss, ReplicaRestore, RestorePlan
+from tasks.domain.restore_request import Mode, RestoreRequest
 from tasks.domain.tables import Table, TableClass, inner_names, late_tables
 from tasks.domain.topology import Topology
 
@@ -47,16 +42,15 @@ def plan_restore(
     if _brings_rows(request, manifest):
         demand_homes(layout, manifest)
     strays = undone or {}
+
+    def planned(seen: Inspection) -> ReplicaRestore:
+        part = _replica_restore(request, manifest, layout, seen, operation_id=operation_id)
+        if request.mode is Mode.MISSING:
+            part = without_live_rows(part, observed, operation_id=operation_id)
+        return _with_strays(_with_spared(part, whole), strays.get(seen.replica, {}), seen)
+
     parts = _needed_together(
-        _with_strays(
-            _with_spared(
-                _replica_restore(request, manifest, layout, seen, operation_id=operation_id), whole
-            ),
-            strays.get(seen.replica, {}),
-            seen,
-        )
-        for shard in topology.shards
-        for seen in observed.of_shard(shard.name)
+        planned(seen) for shard in topology.shards for seen in observed.of_shard(shard.name)
     )
     _demand_nameable(parts)
     return RestorePlan(
@@ -149,10 +143,12 @@ def _replica_restore(
 ) -> ReplicaRestore:
     own = layout.homes.get(seen.replica)
     record = own or next((r for r in manifest.replicas if r.shard == seen.shard), None)
+    journal = seen.journal.of(operation_id)
     tables = record.tables if record else ()
+    if request.mode is Mode.MISSING:
+        tables = missing_of(tables, seen, journal)
     late = {t.full_name for t in late_tables([table.as_table() for table in tables])}
     entries = {t.full_name: keeper_entry(t.as_table(), seen.macros) for t in tables}
-    journal = seen.journal.of(operation_id)
     made = set(journal.identities().items())
     functions = record.functions if record else {}
     part = ReplicaRestore(
@@ -163,7 +159,9 @@ def _replica_restore(
         create=tuple(table for table in tables if table.full_name not in late),
         late=tuple(table for table in tables if table.full_name in late),
         fill=(),
-        functions=tuple(n for n, text in functions.items() if seen.functions.get(n, text) != text),
+        functions=tuple(
+            n for n, text in functions.items() if tables and seen.functions.get(n, text) != text
+        ),
         entries={name: entry for name, entry in entries.items() if entry is not None},
     )
     if part.need.filled:
@@ -171,7 +169,7 @@ def _replica_restore(
     if not _brings_rows(request, manifest):
         return part
     part = _filled(part, tables, layout, own=own is not None)
-    return _by_partition(part, seen) if request.by_partition else part
+    return by_partition(part, seen) if request.by_partition else part
 
 
 def _with_spared(part: ReplicaRestore, manifest: Manifest) -> ReplicaRestore:
@@ -185,35 +183,6 @@ def _with_spared(part: ReplicaRestore, manifest: Manifest) -> ReplicaRestore:
         if table.full_name not in known
     }
     return replace(part, spared=tuple(others.values()))
-
-
-def _by_partition(part: ReplicaRestore, seen: Inspection) -> ReplicaRestore:
-    """Put rows into tables that stand; only what does not stand is created."""
-    standing = {table.full_name: table for table in seen.tables}
-    brought = {record.full_name: record for record in part.refilled}
-    missing = tuple(record for name, record in brought.items() if name not in standing)
-    names = {record.full_name for record in missing}
-    return replace(
-        part,
-        by_partition=True,
-        drop=(),
-        create=missing,
-        late=(),
-        functions=part.functions if missing else (),
-        entries={name: entry for name, entry in part.entries.items() if name in names},
-        swap=tuple(
-            Swap(record=record, table=standing[name], rows=_rows_in(record, seen))
-            for name, record in brought.items()
-            if name in standing
-        ),
-    )
-
-
-def _rows_in(record: TableRecord, seen: Inspection) -> int:
-    """Count the rows of the partitions that a record brings."""
-    ids = partitions_of(record)
-    parts = seen.parts.get(record.full_name, ())
-    return sum(part.rows for part in parts if part.active and part.partition_id in ids)
 
 
 def _in_the_way(tables: Iterable[TableRecord], seen: Inspection) -> Iterable[Table]:

@@ -1,13 +1,23 @@
 """What can be asked of a restore, validated whole before anything is sent."""
 
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.domain.errors import InvalidRequest
 from tasks.domain.lock import PREEMPTIBLE
-from tasks.domain.names import checked_source_name, undone_by
+from tasks.domain.names import LATEST, checked_backup_name, checked_source_name, undone_by
 from tasks.domain.requests import Options, Seconds, as_value_error, validated
 from tasks.domain.tables import checked_partitions, checked_patterns
+
+
+class Mode(StrEnum):
+    """What becomes of tables that stand under the backup's names."""
+
+    REFUSE = ""  # they must be empty, unless `overwrite`
+    MISSING = "missing"  # they are left alone: only what does not stand is restored
 
 
 class RestoreOptions(Options):
@@ -38,14 +48,18 @@ class RestoreOptions(Options):
 class RestoreRequest(BaseModel):
     """One restore of a whole cluster from the backup `backup`.
 
+    `backup` LATEST: the newest one, of those whose names begin with `latest_of`, at or `before`.
     `tables` and `partitions` narrow it to some; `data_only` fills tables that stand, and are empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: str
+    latest_of: str = ""
+    before: datetime | None = None
     tables: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
+    mode: Mode = Mode.REFUSE
     overwrite: bool = False
     schema_only: bool = False
     data_only: bool = False
@@ -59,10 +73,27 @@ class RestoreRequest(BaseModel):
         """Build from loose values. Raises InvalidRequest with a sentence for each wrong field."""
         return validated(cls, fields)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _overwriting_has_one_name(cls, form: Any) -> Any:
+        if isinstance(form, dict) and form.get("mode") == "overwrite":
+            return form | {"mode": Mode.REFUSE, "overwrite": True}
+        return form
+
     @field_validator("backup")
     @classmethod
     def _name_is_usable(cls, name: str) -> str:
-        return as_value_error(lambda: checked_source_name(name))
+        return name if name == LATEST else as_value_error(lambda: checked_source_name(name))
+
+    @field_validator("latest_of")
+    @classmethod
+    def _prefix_is_usable(cls, prefix: str) -> str:
+        return as_value_error(lambda: prefix and checked_backup_name(prefix.rstrip(".")) and prefix)
+
+    @field_validator("before", mode="before")
+    @classmethod
+    def _time_has_a_zone(cls, given: Any) -> datetime | None:
+        return None if given in (None, "") else as_value_error(lambda: _checked_time(str(given)))
 
     @field_validator("tables", "accept_loss")
     @classmethod
@@ -78,6 +109,10 @@ class RestoreRequest(BaseModel):
     def _parts_make_sense_together(self) -> Self:
         for contradicts, message in (
             (
+                (self.latest_of or self.before) and not self.selects,
+                f"latest_of and before choose a backup: they need backup={LATEST!r}",
+            ),
+            (
                 self.accept_loss and not self.overwrite,
                 "accept_loss says what overwrite may destroy: it needs overwrite",
             ),
@@ -90,13 +125,26 @@ class RestoreRequest(BaseModel):
                 "data_only fills empty tables: overwrite contradicts it",
             ),
             (
-                self.undoes and (self.tables or self.partitions or self.data_only),
-                "a restore is undone whole: leave tables, partitions and data_only out",
+                self.mode is not Mode.REFUSE and (self.overwrite or self.by_partition),
+                f"mode={self.mode.value!r} changes no table: overwrite, partitions, data_only do",
+            ),
+            (
+                self.undoes and (self.tables or self.by_partition or self.mode is not Mode.REFUSE),
+                "a restore is undone whole: leave tables, partitions, data_only and mode out",
             ),
         ):
             if contradicts:
                 raise ValueError(message)
         return self
+
+    @property
+    def selects(self) -> bool:
+        """Tell whether the backup is still to be chosen."""
+        return self.backup == LATEST
+
+    def of(self, name: str) -> Self:
+        """Name the backup that was chosen."""
+        return self.model_copy(update={"backup": name, "latest_of": "", "before": None})
 
     @property
     def by_partition(self) -> bool:
@@ -119,4 +167,19 @@ class RestoreRequest(BaseModel):
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""
-        return self.model_dump(mode="json", exclude={"options", "approved_plan"})
+        # what is left as it is by default: a newer version may know more of that
+        return self.model_dump(
+            mode="json", exclude={"options", "approved_plan"}, exclude_defaults=True
+        )
+
+
+def _checked_time(text: str) -> datetime:
+    """Read a time that names its zone; InvalidRequest where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        message = f"{text!r} is no time with its zone, such as 2026-03-01T03:00:00+01:00"
+        raise InvalidRequest(message)
+    return found

@@ -130,7 +130,7 @@ def restored(take: Ledger, tables: tuple[Table, ...], text: str, parts: int) -> 
         found = plan_restore(
             request, manifest, make_topology(shards=1), seen, operation_id=OPERATION
         )
-        demand_allowed(found, manifest, seen, operation_id=OPERATION)
+        demand_allowed(found, seen, operation_id=OPERATION)
         return found
 
     plan = take("plan of a restore, guarded", planned, size=lambda found: len(found.lines))

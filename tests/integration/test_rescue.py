@@ -157,3 +157,56 @@ async def test_rows_that_came_after_an_interrupted_replacement_stop_the_rerun(
     with pytest.raises(OperationIncomplete, match="orders may hold rows written after"):
         await three_shards.restore("came-later", **form)
     assert orders_of(three_shards, "id = 777") == [[""], ["777\t2026-02-20\tmine"], [""]]
+
+
+async def test_the_newest_backup_is_found_by_name_and_time_and_a_rerun_takes_the_same(
+    three_shards: Bench,
+) -> None:
+    three_shards.fill_shop(rows=30)
+    first = await three_shards.backup("nightly-1")
+    of_first = three_shards.contents("shop.orders")
+    three_shards.add_orders(0, first=5000)
+    of_second = three_shards.contents("shop.orders")
+    await three_shards.backup("nightly-2")
+    await three_shards.backup("partial", tables=["shop.*"])
+    form = {"latest_of": "nightly", "overwrite": True, "operation_id": "op-latest"}
+    trouble = {"fail": {"restore.data": "injected trouble"}}
+    with three_shards.turned(1, **trouble), pytest.raises(OperationIncomplete):
+        await three_shards.restore("latest", **form)
+    await three_shards.backup("nightly-3")
+    done = await three_shards.restore("latest", **form)
+    assert (done.status, done.backup_name) == (Status.COMPLETED, "nightly-2")
+    assert three_shards.contents("shop.orders") == of_second
+    past = first.finished.isoformat()
+    done = await three_shards.restore("latest", before=past, overwrite=True)
+    assert done.backup_name == "nightly-1"
+    assert three_shards.contents("shop.orders") == of_first
+    planned = await three_shards.restore("latest", tables=["shop.*"], overwrite=True, dry_run=True)
+    assert planned.backup_name == "nightly-3"
+
+
+async def test_only_tables_that_do_not_stand_are_restored_also_by_a_rerun(
+    three_shards: Bench,
+) -> None:
+    three_shards.fill_shop(rows=30)
+    three_shards.everywhere(*SIBLING, DAILY)
+    orders, names = "shop.orders", "shop.names"
+    before = three_shards.contents(orders, names)
+    await three_shards.backup("gaps")
+    three_shards.everywhere("DROP TABLE shop.names SYNC", "DROP VIEW shop.daily SYNC")
+    for number in (0, 1):
+        three_shards.nodes[number].query("DROP TABLE shop.orders SYNC")
+    three_shards.add_orders(2, rows=5, first=5000)
+    standing = {orders: three_shards.nodes[2].query("SELECT * FROM shop.orders ORDER BY ALL")}
+    form = {"mode": "missing", "operation_id": "op-gaps"}
+    trouble = {"fail": {"restore.data": "injected trouble"}}
+    with three_shards.turned(1, **trouble), pytest.raises(OperationIncomplete):
+        await three_shards.restore("gaps", **form)
+    done = await three_shards.restore("gaps", **form)
+    assert (done.status, done.verdict, done.safety_copy) == (Status.COMPLETED, "passed", None)
+    after = three_shards.contents(orders, names)
+    assert after[:2] == before[:2]
+    assert after[2] == {**before[2], **standing}
+    assert three_shards.everywhere("SELECT sum(orders) FROM shop.daily") == [["30"]] * 3
+    with three_shards.refusal(PreflightFailed, "every table of it stands", after_asking=True):
+        await three_shards.restore("gaps", mode="missing")

@@ -12,6 +12,7 @@ from tasks.domain.restore_choice import chosen_of
 from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_recovery import demand_same, unsaved_parts
 from tasks.domain.restore_result import attached_since, rows_compared
+from tasks.domain.tables import Table
 from tests.builders import (
     OPERATION,
     hash_of,
@@ -245,9 +246,61 @@ def test_what_lies_in_the_safety_copy_may_be_replaced_again() -> None:
             {"backup": f"pre-restore-{OPERATION}", "tables": ["a.b"]}, "undone", id="undo"
         ),
         pytest.param({"partitions": ["('2026')"]}, "partition id", id="tuple"),
+        pytest.param({"mode": "missing", "overwrite": True}, "changes no table", id="missing"),
+        pytest.param({"mode": "upward"}, "mode", id="mode"),
         pytest.param({"tables": ["system.parts"]}, "never backed up", id="system"),
     ],
 )
 def test_contradictions_are_refused_in_a_sentence(asked: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidRequest, match=told):
         restore_request(**asked)
+
+
+REPLICATED = "ReplicatedMergeTree('/tables/{shard}/orders', '{replica}')"
+
+
+def replicated(**fields: Any) -> Table:
+    definition = f"CREATE TABLE shop.orders (id UInt64) ENGINE = {REPLICATED} ORDER BY id"
+    return make_table(engine="ReplicatedMergeTree", definition=definition, **fields)
+
+
+def test_only_what_does_not_stand_is_restored_and_an_inner_table_goes_with_its_view() -> None:
+    manifest = backup_of(make_table("orders"), VIEW, inner_of(VIEW))
+    whole = planned(make_table("orders"), manifest=manifest, mode="missing").of(replica_name(0))
+    assert {table.name for table in whole.restored} == {"sums", ".inner_id.uuid-of-view"}
+    assert whole.drop == ()
+    made_anew = make_view("sums", uuid="another")
+    part = planned(made_anew, manifest=manifest, mode="missing").of(replica_name(0))
+    assert {table.name for table in part.restored} == {"orders"}
+
+
+def test_a_rerun_restores_what_was_missing_at_first_though_it_stands_by_now() -> None:
+    pinned = make_entry(Event.INTENT, Step.PLAN, payload='["shop.names"]')
+    ours = make_table("names", rows=0)
+    part = planned(
+        make_table("orders"), ours, mode="missing", journal=make_journal(pinned, made(ours))
+    ).of(replica_name(0))
+    assert [table.name for table in part.create] == ["names"]
+    assert part.drop == ()
+
+
+def test_rows_that_a_sibling_still_has_are_not_attached_again() -> None:
+    record = make_replica_record(0, tables=[replicated()])
+    plan = make_restore_plan(
+        restore_request(mode="missing"),
+        manifest=make_manifest(record),
+        topology=make_topology(shards=1, replicas=2),
+        observed=make_observation(make_target(0, 0), make_target(0, 1, replicated())),
+    )
+    lost, standing = plan.replicas
+    assert [table.name for table in lost.create] == ["orders"]
+    assert (lost.fill, lost.follow, standing.restored) == ((), (), ())
+
+
+def test_where_every_table_stands_nothing_is_missing() -> None:
+    with pytest.raises(PreflightFailed, match="every table of it stands"):
+        planned(make_table("orders"), make_table("names"), mode="missing")
+
+
+def test_overwriting_has_two_spellings_and_one_meaning() -> None:
+    assert restore_request(mode="overwrite") == restore_request(overwrite=True)

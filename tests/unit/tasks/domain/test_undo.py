@@ -60,7 +60,7 @@ def undo(found: Kept, *standing: Any, listing: Any = HELD, **asked: Any) -> Rest
         operation_id="op-undo",
         undone={replica: found.strays},
     )
-    demand_allowed(plan, manifest, observed, operation_id="op-undo")
+    demand_allowed(plan, observed, operation_id="op-undo")
     return plan
 
 
