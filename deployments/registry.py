@@ -44,6 +44,9 @@ BACKUP_ON_DEMAND = Deployment(
 LIST_ON_DEMAND = Deployment(
     entrypoint="flows.list.list_backups", name="on-demand", destructive=False
 )
+COVERAGE_ON_DEMAND = Deployment(
+    entrypoint="flows.coverage.report_coverage", name="on-demand", destructive=False
+)
 ADOPT_ON_DEMAND = Deployment(
     entrypoint="flows.adopt.adopt_backup", name="on-demand", destructive=False
 )
@@ -66,6 +69,7 @@ HOLD_ON_DEMAND = Deployment(
 DEPLOYMENTS = (
     BACKUP_ON_DEMAND,
     LIST_ON_DEMAND,
+    COVERAGE_ON_DEMAND,
     VERIFY_ON_DEMAND,
     ADOPT_ON_DEMAND,
     RESTORE_ON_DEMAND,

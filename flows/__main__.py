@@ -77,6 +77,7 @@ def _flows() -> "dict[str, Flow[..., Any]]":
     from flows.abort import abort_operation  # noqa: PLC0415
     from flows.adopt import adopt_backup  # noqa: PLC0415
     from flows.backup import backup_cluster  # noqa: PLC0415
+    from flows.coverage import report_coverage  # noqa: PLC0415
     from flows.hold import hold_installation  # noqa: PLC0415
     from flows.list import list_backups  # noqa: PLC0415
     from flows.prune import prune_backups  # noqa: PLC0415
@@ -86,6 +87,7 @@ def _flows() -> "dict[str, Flow[..., Any]]":
     return {
         "backup": backup_cluster,
         "list": list_backups,
+        "coverage": report_coverage,
         "verify": verify_backup,
         "prune": prune_backups,
         "hold": hold_installation,
