@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from prefect import task
-
 from tasks.catalogue import note_known
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing, read_sent_bytes
@@ -27,10 +25,10 @@ from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.requests import NONE, BackupRequest
 from tasks.domain.tables import Table, TableClass
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 
 
-@task(task_run_name="create-{plan.shard}-{plan.replica}", **HEALING)
+@step(task_run_name="create-{plan.shard}-{plan.replica}", **HEALING)
 async def create_shard_backup(
     session: ReplicaSession, plan: ReplicaPlan, backup: str, request: BackupRequest
 ) -> ReplicaRecord:
@@ -49,7 +47,7 @@ async def create_shard_backup(
     return record
 
 
-@task(task_run_name="upload-{record.shard}-{record.replica}", **HEALING)
+@step(task_run_name="upload-{record.shard}-{record.replica}", **HEALING)
 async def upload_shard_backup(
     session: ReplicaSession, record: ReplicaRecord, backup: str, limit: int | None
 ) -> None:
@@ -78,7 +76,7 @@ async def upload_shard_backup(
     )
 
 
-@task(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
+@step(task_run_name="confirm-{record.shard}-{record.replica}", **HEALING)
 async def confirm_shard_backup(session: ReplicaSession, record: ReplicaRecord, backup: str) -> int:
     """See the backup whole in the remote listing, part by part, with all that it needs.
 
@@ -127,20 +125,20 @@ def siblings_of(
     return [s.replica for s in sessions if s.shard in stored and s.replica not in records]
 
 
-@task(task_run_name="sibling-{session.replica}", **HEALING)
+@step(task_run_name="sibling-{session.replica}", **HEALING)
 async def lists_backup(session: ReplicaSession, backup: str) -> bool:
     """Tell whether a replica that did not store the backup could restore it."""
     return await session.holds(backup, location="remote")
 
 
-@task(task_run_name="journal-manifest-{session.replica}", **HEALING)
+@step(task_run_name="journal-manifest-{session.replica}", **HEALING)
 async def note_manifest(session: ReplicaSession, backup: str, text: str) -> None:
     """Keep the manifest in the journal before its first copy is written: reruns write the same."""
     if (await session.journal()).last(Event.MANIFEST, backup) is None:
         await session.note(Event.MANIFEST, backup, text)
 
 
-@task(task_run_name="manifest-{session.replica}", **HEALING)
+@step(task_run_name="manifest-{session.replica}", **HEALING)
 async def write_manifest(
     session: ReplicaSession, backup: str, text: str, *, remember: bool = False
 ) -> None:

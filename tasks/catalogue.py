@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.clickhouse.client import Cluster, Server
@@ -20,7 +20,7 @@ from tasks.domain.manifest import Manifest
 from tasks.domain.manifest_summary import ManifestSummary
 from tasks.domain.names import manifest_name
 from tasks.domain.proofs import Proof
-from tasks.fan_out import PLAIN, all_or_raise, fan_out
+from tasks.fan_out import PLAIN, all_or_raise, fan_out, step
 
 _SETTLING_SECONDS = 2.0
 
@@ -70,7 +70,7 @@ async def read_missing_manifests(
     return {name: why for troubles in found for name, why in troubles.items()}
 
 
-@task(task_run_name="manifests-{session.replica}", **PLAIN)
+@step(task_run_name="manifests-{session.replica}", **PLAIN)
 async def read_manifests(session: ReplicaSession, backups: Sequence[Backup]) -> dict[str, str]:
     """Read one manifest after the other: a sidecar does one thing at a time."""
     troubles: dict[str, str] = {}
@@ -95,7 +95,7 @@ async def note_known(session: ReplicaSession, manifest: Manifest) -> None:
     await session.note(Event.KNOWN, manifest.backup_name, known.model_dump_json())
 
 
-@task(task_run_name="look-{server.name}", **PLAIN)
+@step(task_run_name="look-{server.name}", **PLAIN)
 async def look_at_replica(server: Server, shard: str) -> Look:
     """Read what one replica lists and knows; what does not answer is told, not raised."""
     try:

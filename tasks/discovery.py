@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.client import Cluster, Server
 from tasks.clickhouse.journal import read_journal
@@ -30,7 +28,7 @@ from tasks.domain.errors import BackupError, InvalidRequest
 from tasks.domain.fingerprint import Part
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
-from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
+from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out, step
 
 
 def find_inventory(
@@ -77,7 +75,7 @@ async def inspect_cluster(cluster: Cluster, *, operation_id: str, width: int) ->
     )
 
 
-@task(task_run_name="inspect-{server.name}", **PLAIN)
+@step(task_run_name="inspect-{server.name}", **PLAIN)
 async def inspect_replica(server: Server, shard: str, operation_id: str) -> Inspection:
     """Read everything that a decision about this replica needs; write nothing."""
     journal = await read_journal(server, operation_id=operation_id)
@@ -119,7 +117,7 @@ async def with_parts(
     return replace(observed, inspections=tuple(replace(seen, parts=parts) for seen, parts in found))
 
 
-@task(task_run_name="parts-{session.replica}", **HEALING)
+@step(task_run_name="parts-{session.replica}", **HEALING)
 async def parts_of(session: ReplicaSession, tables: Sequence[str]) -> dict[str, tuple[Part, ...]]:
     return await read_parts(session.server, tables)
 

@@ -1,7 +1,5 @@
 """Have a backup on the disk of each replica that needs it, with nothing of it missing."""
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.commands import Command
 from tasks.clickhouse.listing import read_listing
@@ -11,10 +9,10 @@ from tasks.domain.errors import BackupUnusable, PreflightFailed
 from tasks.domain.journal import Entry, Event, Step
 from tasks.domain.restore_need import Need
 from tasks.domain.restore_plan import ReplicaRestore
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 
 
-@task(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="download-{part.shard}-{part.replica}", **HEALING)
 async def download_shard_backup(
     session: ReplicaSession, part: ReplicaRestore, backup: str, limit: int | None
 ) -> None:
@@ -37,7 +35,7 @@ async def download_shard_backup(
     await _demand_all_there(session, part, backup)
 
 
-@task(task_run_name="check-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="check-{part.shard}-{part.replica}", **HEALING)
 async def check_safety_copy(session: ReplicaSession, part: ReplicaRestore, name: str) -> None:
     """Demand that a safety copy holds what is restored from it: it lies on this very server."""
     if part.need is not Need.NOTHING and part.needed:

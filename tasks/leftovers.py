@@ -1,7 +1,5 @@
 """Delete what an operation needed only for a while, also what an interrupted attempt left."""
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.journal import read_journal, read_own_journal
@@ -15,10 +13,10 @@ from tasks.domain.names import backup_of, is_probe_of, undone_by
 from tasks.domain.scratch_tables import drilled_databases
 from tasks.domain.tables import is_scratch_database
 from tasks.domain.undo import is_expired, is_needed
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 
 
-@task(task_run_name="clean-{session.replica}", **HEALING)
+@step(task_run_name="clean-{session.replica}", **HEALING)
 async def delete_leftovers(session: ReplicaSession, backup: str) -> None:
     """Delete local copies of the backup and of manifests, probes, and expired safety copies.
 

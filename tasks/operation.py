@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
 from prefect.exceptions import TerminationSignal
 
 from tasks.abort import PATIENCE_SECONDS, abandon
@@ -38,7 +37,7 @@ from tasks.domain.recovery import touched_by
 from tasks.domain.requests import Options
 from tasks.domain.restore_need import end_of
 from tasks.domain.topology import Topology
-from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out
+from tasks.fan_out import HEALING, PLAIN, all_or_raise, fan_out, step
 from tasks.fleet import Fleet
 from tasks.locks import Lock, held_lock
 from tasks.reports import Progress, report_abandoned, report_waiting
@@ -257,14 +256,14 @@ def _stuck(other: Entry, abandoned: Abandoned) -> ClusterBusy | ClusterUnavailab
     return ClusterUnavailable(message) if abandoned.seen.silent else ClusterBusy(message)
 
 
-@task(task_run_name="journal-{session.replica}", **PLAIN)
+@step(task_run_name="journal-{session.replica}", **PLAIN)
 async def begin(session: ReplicaSession, payload: str) -> None:
     """Write down that the operation begins here, before its first command."""
     await prepare_journal(session.server)
     await session.note(Event.STARTED, payload=payload)
 
 
-@task(task_run_name="end-{session.replica}", **HEALING)
+@step(task_run_name="end-{session.replica}", **HEALING)
 async def end(session: ReplicaSession, instance: str) -> None:
     """Write down the end; not while an action still runs, nor when another one took over."""
     await session.lease.check()

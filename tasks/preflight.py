@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import delete_companion, write_companion
@@ -12,13 +10,13 @@ from tasks.clickhouse.tidy import tidied
 from tasks.domain.errors import ActionFailed, PreflightFailed, StorageUnavailable
 from tasks.domain.journal import Event, Step
 from tasks.domain.names import probe_name
-from tasks.fan_out import HEALING, all_or_raise, fan_out
+from tasks.fan_out import HEALING, all_or_raise, fan_out, step
 
 _NOBODY = "chops-nosuch"
 _OBEYS = 'shall not be "none"'
 
 
-@task(task_run_name="probe-{session.replica}", **HEALING)
+@step(task_run_name="probe-{session.replica}", **HEALING)
 async def prove_overrides(session: ReplicaSession) -> None:
     """Demand that the sidecar obeys `--env`: else its own retention would delete backups."""
     if (await session.journal()).did(Step.OVERRIDES):
@@ -66,12 +64,12 @@ async def prove_paths(
         raise PreflightFailed(message)
 
 
-@task(task_run_name="write-probe-{session.replica}", **HEALING)
+@step(task_run_name="write-probe-{session.replica}", **HEALING)
 async def write_probe(session: ReplicaSession, name: str) -> None:
     await write_companion(session.sidecar, name, session.replica)
 
 
-@task(task_run_name="read-probe-{session.replica}", **HEALING)
+@step(task_run_name="read-probe-{session.replica}", **HEALING)
 async def listed_probes(session: ReplicaSession, own: str) -> frozenset[str]:
     """Read the names of remote backups that this replica sees; its `own` probe must be there."""
     names = {row.name for row in (await read_listing(session.server)).remote_rows}
@@ -92,6 +90,6 @@ def shared_paths(names: Mapping[str, str], listed: Mapping[str, frozenset[str]])
     ]
 
 
-@task(task_run_name="remove-probe-{session.replica}", **HEALING)
+@step(task_run_name="remove-probe-{session.replica}", **HEALING)
 async def remove_probe(session: ReplicaSession, name: str) -> None:
     await delete_companion(session.sidecar, name)

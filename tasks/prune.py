@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.actions import read_actions
 from tasks.clickhouse.journal import read_retention
@@ -23,7 +21,7 @@ from tasks.domain.phases import PrunePhase
 from tasks.domain.prune_plan import Doomed, PrunePlan
 from tasks.domain.prune_result import Pruned
 from tasks.domain.retention_journal import hold_of
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 from tasks.fleet import Fleet, failed, succeeded
 
 # what does not answer soon is left for the next prune: all others wait for it
@@ -38,13 +36,13 @@ class Removal:
     hindered: str = ""
 
 
-@task(task_run_name="journal-{session.replica}", **HEALING)
+@step(task_run_name="journal-{session.replica}", **HEALING)
 async def read_noted(session: ReplicaSession) -> Journal:
     """Read what earlier prunes noted here, and whether a person holds them back."""
     return await read_retention(session.server)
 
 
-@task(task_run_name="note-{session.replica}", **HEALING)
+@step(task_run_name="note-{session.replica}", **HEALING)
 async def note_states(session: ReplicaSession, states: Mapping[str, Event], plan: str) -> None:
     """Write down what is broken, since when that counts, and the plan before its first deletion."""
     for name, event in states.items():
@@ -53,7 +51,7 @@ async def note_states(session: ReplicaSession, states: Mapping[str, Event], plan
         await session.note(Event.INTENT, Step.PLAN, plan)
 
 
-@task(task_run_name="manifest-{doomed.name}", **_SOON)
+@step(task_run_name="manifest-{doomed.name}", **_SOON)
 async def delete_shard_manifest(sessions: Sequence[ReplicaSession], doomed: Doomed) -> Removal:
     """Take the backup's word back: from now on it is no recovery point, whatever happens."""
     for session in sessions:
@@ -67,7 +65,7 @@ async def delete_shard_manifest(sessions: Sequence[ReplicaSession], doomed: Doom
     return await _remove(sessions, doomed, manifest_name(doomed.name), on=doomed.listed_on)
 
 
-@task(task_run_name="delete-{doomed.name}", **_SOON)
+@step(task_run_name="delete-{doomed.name}", **_SOON)
 async def delete_shard_backup(sessions: Sequence[ReplicaSession], doomed: Doomed) -> Removal:
     """Delete the backup's data."""
     return await _remove(sessions, doomed, doomed.name, on=doomed.copies)

@@ -5,8 +5,6 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from prefect import task
-
 from tasks.clickhouse.parts import read_parts
 from tasks.clickhouse.replication import demand_coordination, read_registered, read_replication
 from tasks.clickhouse.session import ReplicaSession
@@ -20,13 +18,13 @@ from tasks.domain.replication import KeeperEntry
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_result import caught_up
 from tasks.domain.tables import Table
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.5, 15.0
 _FORGET_SECONDS = 120.0
 
 
-@task(task_run_name="coordination-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="coordination-{part.shard}-{part.replica}", **HEALING)
 async def look_at_registry(
     session: ReplicaSession, part: ReplicaRestore, paths: Sequence[str] = ()
 ) -> dict[str, tuple[str, ...]]:
@@ -65,7 +63,7 @@ async def until_unregistered(session: ReplicaSession, entries: Sequence[KeeperEn
         await asyncio.sleep(_SHORTEST_POLL if left else 0)
 
 
-@task(task_run_name="catch-up-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="catch-up-{part.shard}-{part.replica}", **HEALING)
 async def catch_up(
     session: ReplicaSession,
     part: ReplicaRestore,

@@ -8,8 +8,6 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.journal import read_own_journal, read_payload
 from tasks.clickhouse.listing import read_listing
@@ -25,10 +23,10 @@ from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_request import RestoreOptions
 from tasks.domain.tables import Table, table_patterns
 from tasks.domain.undo import Kept
-from tasks.fan_out import HEALING, all_or_raise, fan_out
+from tasks.fan_out import HEALING, all_or_raise, fan_out, step
 
 
-@task(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="safety-{part.shard}-{part.replica}", **HEALING)
 async def take_safety_copy(
     session: ReplicaSession, part: ReplicaRestore, options: RestoreOptions
 ) -> bool:
@@ -73,7 +71,7 @@ async def read_safety_records(
     return dict(zip(sessions, all_or_raise(await fan_out(reads, width=width)), strict=True))
 
 
-@task(task_run_name="read-safety-{session.replica}", **HEALING)
+@step(task_run_name="read-safety-{session.replica}", **HEALING)
 async def read_safety_record(session: ReplicaSession, operation_id: str) -> Kept:
     """Read what the restore `operation_id` kept here, and which tables it made."""
     journal = await read_own_journal(session.server, operation_id=operation_id)

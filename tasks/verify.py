@@ -8,8 +8,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from prefect import task
-
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.parts import read_frozen, read_parts
@@ -40,14 +38,14 @@ from tasks.domain.verify_listing import no_manifest, unreadable_manifest
 from tasks.domain.verify_outcome import Finding, verdict_of
 from tasks.domain.verify_request import VerifyLevel
 from tasks.download import bring_copy
-from tasks.fan_out import HEALING
+from tasks.fan_out import HEALING, step
 from tasks.leftovers import drop_scratch
 from tasks.restore import any_manifest
 
 _LONGEST_NAMES = 50_000  # characters of table names in one command
 
 
-@task(task_run_name="download-{trial.record.shard}-{trial.replica}", **HEALING)
+@step(task_run_name="download-{trial.record.shard}-{trial.replica}", **HEALING)
 async def try_download(
     session: ReplicaSession, trial: Trial, backup: str, limit: int | None
 ) -> Tried:
@@ -80,7 +78,7 @@ async def try_download(
     return Tried(findings=findings, seconds=seconds, usable=usable)
 
 
-@task(task_run_name="drill-{trial.record.shard}-{trial.replica}", **HEALING)
+@step(task_run_name="drill-{trial.record.shard}-{trial.replica}", **HEALING)
 async def try_restore(session: ReplicaSession, trial: Trial, backup: str) -> Tried:
     """Bring the rows back into scratch databases, compare them, read them, and drop them again."""
     await session.sidecar.settle_down()
@@ -93,7 +91,7 @@ async def try_restore(session: ReplicaSession, trial: Trial, backup: str) -> Tri
         return await _Drill(session, trial, backup, scratch).tried(tables)
 
 
-@task(task_run_name="proof-{session.replica}", **HEALING)
+@step(task_run_name="proof-{session.replica}", **HEALING)
 async def note_proof(session: ReplicaSession, proof: Proof) -> None:
     """Write down what was proven, so that the catalogue knows it wherever it asks."""
     await session.note(Event.VERIFIED, proof.backup_name, proof.model_dump_json())
