@@ -10,7 +10,12 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
 from deployments.registration import Pools, register
-from deployments.registry import BACKUP_ON_DEMAND, RESTORE_ON_DEMAND, Deployment
+from deployments.registry import (
+    BACKUP_ON_DEMAND,
+    RESTORE_ON_DEMAND,
+    VERIFY_ON_DEMAND,
+    Deployment,
+)
 from deployments.sandbox.prefect_server import PrefectServer
 from tasks.domain.outcomes import Status
 from tests.integration.bench import Bench
@@ -108,3 +113,20 @@ async def test_a_restore_cancelled_while_it_attaches_is_ended_by_a_rerun_every_r
     assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
     assert three_shards.contents("shop.orders") == before
     await demand_nothing_left(three_shards, "op-halfway")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_drill_cancelled_while_it_attaches_leaves_nothing(three_shards: Bench) -> None:
+    three_shards.fill_shop(rows=30)
+    await three_shards.backup("half-drilled")
+    before = three_shards.state()
+    fields = {"backup": "half-drilled", "operation_id": "op-half-drilled"}
+    with three_shards.turned(1, seconds={"restore.attach": 1.0}):
+        await cancel(
+            three_shards,
+            VERIFY_ON_DEMAND,
+            lambda: three_shards.has_begun(1, "restore", "half-drilled"),
+            **fields,
+        )
+        await demand_nothing_left(three_shards, "op-half-drilled")
+    assert three_shards.state() == before
