@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 from prefect import flow, task
@@ -9,6 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 
 from deployments.sandbox.prefect_server import PrefectServer
+from tasks.fan_out import PLAIN, step
 
 pytestmark = pytest.mark.prefect
 
@@ -23,6 +25,27 @@ async def double(number: int) -> int:
 @flow
 async def double_twice(number: int) -> int:
     return await double(await double(number))
+
+
+class Unread(list[int]):
+    """Something large: whoever walks through it wastes the time of all others."""
+
+    def __iter__(self) -> NoReturn:
+        pytest.fail("somebody walked through it")
+
+
+@step(task_run_name="hold-{name}", **PLAIN)
+async def hold(name: str, large: list[int]) -> int:
+    return len(large)
+
+
+@flow
+async def hold_in_a_flow() -> int:
+    return await hold("it", large=Unread([1, 2, 3]))
+
+
+async def test_a_step_is_handed_its_parameters_unread(prefect_server: PrefectServer) -> None:
+    assert await hold_in_a_flow() == 3
 
 
 async def test_a_flow_called_in_a_test_is_recorded_by_the_server(
