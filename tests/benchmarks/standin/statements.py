@@ -79,11 +79,28 @@ def _own_journal(shard: Shard, _: Any, request: Request) -> Rows:
     return [row | {"payload": "" if row["event"] in _BULKY else row["payload"]} for row in own]
 
 
+def _demand_journal(shard: Shard) -> None:
+    if "chops.operations" not in shard.contents.tables:
+        raise Refused("Unknown table expression identifier 'chops.operations'", code=60)
+
+
+@knows(journal._READ_KNOWN, JOURNAL)
+def _known(shard: Shard, *_: Any) -> Rows:
+    _demand_journal(shard)
+    newest = {row["subject"]: row for row in shard.journal if row["event"] == "known"}
+    return sorted(newest.values(), key=lambda row: row["sequence"], reverse=True)
+
+
+@knows(journal._READ_VERIFIED, JOURNAL)
+def _verified(shard: Shard, *_: Any) -> Rows:
+    _demand_journal(shard)
+    return [row for row in shard.journal if row["event"] == "verified"]
+
+
 @knows(journal._READ_ALL, JOURNAL)
 def _journal(shard: Shard, _: Any, request: Request) -> Rows:
     """Answer for a journal that is younger than thirty days: every one here is."""
-    if "chops.operations" not in shard.contents.tables:
-        raise Refused("Unknown table expression identifier 'chops.operations'", code=60)
+    _demand_journal(shard)
     own, bulky = request.parameters["own"], request.parameters["bulky"] == "1"
     shown = []
     for row in shard.journal:
