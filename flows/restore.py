@@ -21,7 +21,7 @@ from tasks.domain.restore_plan import RestorePlan
 from tasks.domain.restore_planning import plan_restore
 from tasks.domain.restore_request import RestoreOptions, RestoreRequest
 from tasks.domain.restore_result import Restored, dry_run_outcome, restore_outcome
-from tasks.domain.restore_source import newest_of
+from tasks.domain.restore_source import demand_origin, newest_of
 from tasks.domain.undo import Kept, demand_copies, manifest_of_copies
 from tasks.download import check_safety_copy, download_shard_backup
 from tasks.fleet import Fleet
@@ -40,6 +40,7 @@ from tasks.restore import (
     read_restored_tables,
     settle_down,
 )
+from tasks.restore_hints import with_hints
 from tasks.runs import concluded, this_attempt
 from tasks.safety_copy import read_safety_records, take_safety_copy
 
@@ -50,11 +51,13 @@ async def restore_cluster(
     backup: str,
     namespace: str = "default",
     inventory: str | Inventory = "",
+    from_installation: str = "",
     latest_of: str = "",
     before: str = "",
     tables: list[str] = [],
     partitions: list[str] = [],
     mode: str = "",
+    database_mapping: list[str] = [],
     overwrite: bool = False,
     schema_only: bool = False,
     data_only: bool = False,
@@ -74,11 +77,13 @@ async def restore_cluster(
         backup: Name of the backup, latest, or pre-restore-<operation id> to undo that restore.
         namespace: Its Kubernetes namespace.
         inventory: Path of an inventory file (absolute, read where the run runs), or its content.
+        from_installation: Name of the installation that was backed up, if it is another one.
         latest_of: With latest, only backups whose names begin so.
         before: With latest, only backups that were frozen by then: a time with its zone.
         tables: Restore only tables that match these patterns, such as shop.*; empty: all.
         partitions: Replace only these partitions, by id, or database.table:id for one table.
-        mode: What becomes of tables that stand: missing (only others are restored), overwrite.
+        mode: With tables that stand: missing restores others only, beside into other databases.
+        database_mapping: With beside, database:other says where the tables of a database go.
         overwrite: Drop tables that hold rows, where this backup brings those rows back.
         schema_only: Bring back definitions, no rows.
         data_only: Bring rows into tables that stand already, and create none.
@@ -98,11 +103,13 @@ async def restore_cluster(
     """
     request = RestoreRequest.from_form(
         backup=backup,
+        from_installation=from_installation,
         latest_of=latest_of,
         before=before,
         tables=tuple(tables),
         partitions=tuple(partitions),
         mode=mode,
+        database_mapping=tuple(database_mapping),
         overwrite=overwrite,
         schema_only=schema_only,
         data_only=data_only,
@@ -137,13 +144,15 @@ async def _carried_out(request: RestoreRequest, operation: Operation) -> Restore
     )
     plan = await _planned(request, fleet, operation)
     plan = replace(plan, notes=(*notes, *plan.notes))
+    if request.dry_run:
+        plan = await with_hints(plan, fleet.sessions, width=request.options.concurrency)
     await report_plan(plan.lines, title=f"Restore plan {plan.digest[:12]}")
     if request.dry_run:
         return dry_run_outcome(plan, attempt, finished=datetime.now(UTC))
     await fleet.demand(
         RestorePhase.PLAN,
         replicas,
-        lambda session: note_plan(session, plan),
+        lambda session: note_plan(session, plan.digest, plan.missing_on(session.replica)),
     )
     restored = await _restored(fleet, plan)
     return restore_outcome(plan, attempt, restored, finished=datetime.now(UTC))
@@ -176,6 +185,7 @@ async def _planned(request: RestoreRequest, fleet: Fleet, operation: Operation) 
     else:
         sources = [fleet.sessions[name] for name in demand_listed(request.backup, observed)]
         manifest = await any_manifest(sources, request.backup)
+        demand_origin(manifest, request, operation.topology)
     own = operation.attempt.operation_id
     if request.by_partition:
         names = chosen_of(manifest, request).table_names

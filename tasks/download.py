@@ -75,7 +75,7 @@ async def _demand_all_there(session: ReplicaSession, part: ReplicaRestore, backu
     missing = sorted(needed - frozen.keys())
     missing += [
         t.full_name
-        for t in part.fill
+        for t in part.attached
         if t.fingerprint and len(frozen.get(t.full_name, ())) != t.fingerprint.count
     ]
     if missing:

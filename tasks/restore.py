@@ -6,16 +6,15 @@ What is still to be done is decided in `tasks.domain.restore_recovery`; rows are
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-
-from prefect import task
+from collections.abc import Mapping, Sequence
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.parts import read_parts
 from tasks.clickhouse.replication import demand_coordination
 from tasks.clickhouse.session import ReplicaSession
-from tasks.clickhouse.tables import drop_table, read_tables, reload_dictionary
+from tasks.clickhouse.tables import drop_table, reload_dictionary
+from tasks.creation import create_beside, create_with_sidecar, note_identities, standing_on
 from tasks.domain.errors import (
     BackupUnusable,
     NotAllowed,
@@ -25,12 +24,11 @@ from tasks.domain.errors import (
 )
 from tasks.domain.fingerprint import Part
 from tasks.domain.journal import Event, Step
-from tasks.domain.manifest import Manifest, TableRecord
+from tasks.domain.manifest import Manifest
 from tasks.domain.outcomes import COMPARISONS, TableComparison
 from tasks.domain.restore_need import Need
-from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.restore_plan import ReplicaRestore
 from tasks.domain.restore_recovery import (
-    demand_creatable,
     demand_not_attached,
     demand_not_recreated,
     demand_only_backup_rows,
@@ -39,23 +37,23 @@ from tasks.domain.restore_recovery import (
     tables_to_drop,
     unsaved_parts,
 )
-from tasks.domain.restore_request import Mode, RestoreRequest
+from tasks.domain.restore_request import RestoreRequest
 from tasks.domain.restore_result import attached_since, rows_compared
 from tasks.domain.tables import Table
-from tasks.fan_out import HEALING, PLAIN
+from tasks.fan_out import HEALING, PLAIN, step
 from tasks.replication import entries_of, until_unregistered
 from tasks.safety_copy import recorded_prints, renew_safety_copy
 
 _COLLECT_SECONDS = 2.0
 
 
-@task(task_run_name="settle-{session.replica}", **HEALING)
+@step(task_run_name="settle-{session.replica}", **HEALING)
 async def settle_down(session: ReplicaSession) -> None:
     """Wait for what an earlier attempt of this restore may have left running."""
     await session.sidecar.settle_down()
 
 
-@task(task_run_name="manifest-{session.replica}", **HEALING)
+@step(task_run_name="manifest-{session.replica}", **HEALING)
 async def fetch_manifest(session: ReplicaSession, backup: str) -> Manifest:
     """Read the manifest from the bucket, once per operation."""
     noted = (await session.journal()).last(Event.MANIFEST, backup)
@@ -82,18 +80,22 @@ async def any_manifest(sources: Sequence[ReplicaSession], backup: str) -> Manife
     raise unusable[0]
 
 
-@task(task_run_name="plan-{session.replica}", **HEALING)
-async def note_plan(session: ReplicaSession, plan: RestorePlan) -> None:
-    """Write down which plan was accepted: later attempts carry out the rest of this one."""
+@step(task_run_name="plan-{session.replica}", **HEALING)
+async def note_plan(
+    session: ReplicaSession, digest: str, missing: Sequence[str] | None = None
+) -> None:
+    """Write down which plan was accepted: later attempts carry out the rest of this one.
+
+    `missing`: the tables that are restored because they do not stand.
+    """
     if (await session.journal()).did(Step.PLAN):
         return
-    if plan.request.mode is Mode.MISSING:  # what this attempt makes is not missing later
-        missing = [table.full_name for table in plan.of(session.replica).restored]
-        await session.note(Event.INTENT, Step.PLAN, json.dumps(missing))
-    await session.note(Event.STEP, Step.PLAN, plan.digest)
+    if missing is not None:  # what this attempt makes is not missing later
+        await session.note(Event.INTENT, Step.PLAN, json.dumps(list(missing)))
+    await session.note(Event.STEP, Step.PLAN, digest)
 
 
-@task(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="drop-{part.shard}-{part.replica}", **HEALING)
 async def drop_shard_tables(
     session: ReplicaSession, part: ReplicaRestore, request: RestoreRequest
 ) -> None:
@@ -101,21 +103,23 @@ async def drop_shard_tables(
     if not part.need.drops:
         return
     journal = await session.journal()
-    standing = await _standing(session)
+    standing = await standing_on(session)
     doomed = tables_to_drop(part, journal, standing, overwrite=request.overwrite)
     if part.replicates:
         await demand_coordination(session.server)
     await _demand_nothing_unseen(session, part, request, standing)
     if request.keeps_safety_copy and part.need is Need.REPLACE:
         await renew_safety_copy(session, part, request.options)
+    if part.aside and not doomed:  # nothing that was there before is touched
+        return
     entries = await entries_of(session, doomed)
     if part.swap:
-        await _note_identities(session, (swap.table for swap in part.swap))
+        await note_identities(session, (swap.table for swap in part.swap))
     await session.note(Event.INTENT, Step.DROP)
     for table in doomed:
         await session.lease.check()
         await drop_table(session.server, table)
-    still = sorted({table.full_name for table in doomed} & set(await _standing(session)))
+    still = sorted({table.full_name for table in doomed} & set(await standing_on(session)))
     if still:
         message = f"{session.replica}: {', '.join(still)} came back while they were dropped"
         raise TargetChanged(message)
@@ -144,18 +148,22 @@ async def _demand_nothing_unseen(
     demand_only_backup_rows(expected, seen)
 
 
-@task(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="schema-{part.shard}-{part.replica}", **HEALING)
 async def create_shard_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create the tables that do not start by themselves, and write down which ones are ours."""
     if not part.need.drops:
         return
-    if part.create:
-        await _create(session, part.create, part.schema_patterns, backup, step=Step.SCHEMA)
+    if part.aside:
+        await create_beside(session, part)
+    elif part.create:
+        await create_with_sidecar(
+            session, part.create, part.schema_patterns, backup, step=Step.SCHEMA
+        )
     else:
         await session.note(Event.STEP, Step.SCHEMA)
 
 
-@task(task_run_name="data-{part.shard}-{part.replica}", **PLAIN)
+@step(task_run_name="data-{part.shard}-{part.replica}", **PLAIN)
 async def attach_shard_data(
     session: ReplicaSession, part: ReplicaRestore, backup: str
 ) -> tuple[TableComparison, ...]:
@@ -166,7 +174,7 @@ async def attach_shard_data(
     journal = await session.journal()
     names = [table.full_name for table in part.fill]
     if names:  # what was compared earlier is true of these very tables, too
-        demand_own(names, journal, await _standing(session))
+        demand_own(names, journal, await standing_on(session))
     noted = journal.last(Event.STEP, Step.DATA)
     if noted is not None and part.need.filled:
         return COMPARISONS.validate_json(noted.payload)
@@ -182,7 +190,7 @@ async def attach_shard_data(
     return compared
 
 
-@task(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
+@step(task_run_name="late-{part.shard}-{part.replica}", **HEALING)
 async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, backup: str) -> None:
     """Create, when all rows are back, the tables that start by themselves."""
     if part.need is Need.NOTHING:
@@ -192,53 +200,18 @@ async def create_late_tables(session: ReplicaSession, part: ReplicaRestore, back
             with contextlib.suppress(ServerError, NotAllowed):
                 await reload_dictionary(session.server, record.as_table())
     if part.late:
-        await _create(session, part.late, part.late_patterns, backup, step=Step.LATE)
+        await create_with_sidecar(session, part.late, part.late_patterns, backup, step=Step.LATE)
     else:
         await session.note(Event.STEP, Step.LATE)
 
 
-@task(task_run_name="read-tables-{session.replica}", **HEALING)
+@step(task_run_name="read-tables-{session.replica}", **HEALING)
 async def read_restored_tables(session: ReplicaSession, part: ReplicaRestore) -> dict[str, Table]:
     """Read what stands at the end; what was compared must still be the tables of this restore."""
-    standing = await _standing(session)
+    standing = await standing_on(session)
     names = [record.full_name for record in part.restored]
     demand_not_recreated(names, await session.journal(), standing)
     return standing
-
-
-async def _create(
-    session: ReplicaSession,
-    tables: Sequence[TableRecord],
-    patterns: tuple[str, ...],
-    backup: str,
-    *,
-    step: Step,
-) -> None:
-    """Let the sidecar create tables, see them there, and write down their identities.
-
-    A sidecar drops what stands under these names: looked at right before the command is sent.
-    """
-    names = [table.full_name for table in tables]
-    await session.note(Event.INTENT, step)
-
-    async def guard() -> None:
-        demand_creatable(names, await session.journal(), await _standing(session))
-
-    command = commands.restore_schema(backup, session.sidecar.token(), tables=patterns)
-    await session.sidecar.perform(command, guard=guard)
-    standing = await _standing(session)
-    missing = [name for name in names if name not in standing]
-    if missing:
-        message = f"{session.replica}: the sidecar did not create {', '.join(missing)}"
-        raise BackupUnusable(message)
-    await _note_identities(session, (standing[name] for name in names))
-    await session.note(Event.STEP, step)
-
-
-async def _note_identities(session: ReplicaSession, tables: Iterable[Table]) -> None:
-    """Write down which very tables this operation works on."""
-    made = {table.full_name: table.identity for table in tables}
-    await session.note(Event.IDENTITY, payload=json.dumps(made))
 
 
 async def _attached(
@@ -251,6 +224,7 @@ async def _attached(
         session.sidecar.token(),
         tables=part.data_patterns,
         partitions=part.data_partitions,
+        database_mapping=part.databases,
     )
     attaching = asyncio.create_task(session.sidecar.perform(command))
     seen: dict[str, tuple[Part, ...]] = {}
@@ -276,7 +250,3 @@ def _merged(
         here = {part.name: part for part in now.get(table, ())}
         merged[table] = tuple({**gone, **here}.values())
     return merged
-
-
-async def _standing(session: ReplicaSession) -> dict[str, Table]:
-    return {table.full_name: table for table in await read_tables(session.server)}

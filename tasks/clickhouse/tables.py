@@ -2,8 +2,8 @@
 
 from tasks.clickhouse.client import Server
 from tasks.clickhouse.errors import UNKNOWN_DATABASE
-from tasks.domain.errors import ServerError
-from tasks.domain.tables import SYSTEM_DATABASES, Table
+from tasks.domain.errors import NotAllowed, ServerError
+from tasks.domain.tables import SYSTEM_DATABASES, Dropped, Table
 
 _READ = (
     "SELECT database, name, engine, toString(uuid) AS uuid, "
@@ -18,6 +18,18 @@ async def read_tables(server: Server) -> tuple[Table, ...]:
     """Read every table outside the system databases, `chops` included."""
     rows = await server.rows(_READ, {"system": sorted(SYSTEM_DATABASES)})
     return tuple(Table(**row) for row in rows)
+
+
+async def read_dropped(server: Server) -> tuple[Dropped, ...]:
+    """Read the tables that can be undropped, the latest first; none where no server knows how."""
+    try:
+        rows = await server.rows(
+            "SELECT database, table AS name, toString(uuid) AS uuid FROM system.dropped_tables "
+            "ORDER BY table_dropped_time DESC"
+        )
+    except (ServerError, NotAllowed):  # an older server, or a user who may not look
+        return ()
+    return tuple(Dropped(**row) for row in rows)
 
 
 async def read_database_engines(server: Server) -> dict[str, str]:
@@ -62,6 +74,11 @@ async def read_tables_on_disks(server: Server, disks: frozenset[str]) -> tuple[s
         {"disks": sorted(disks)},
     )
     return tuple(row["name"] for row in rows)
+
+
+async def create_table(server: Server, table: Table) -> None:
+    """Create a table of a definition that begins behind the name."""
+    await server.execute(f"CREATE TABLE {quoted(table)} {table.definition}")
 
 
 async def drop_table(server: Server, table: Table) -> None:

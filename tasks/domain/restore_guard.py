@@ -13,6 +13,7 @@ from tasks.domain.errors import (
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.journal import Event, Step
 from tasks.domain.names import manifest_name
+from tasks.domain.restore_beside import in_the_way_of
 from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
 from tasks.domain.restore_request import Mode
 from tasks.domain.tables import Table
@@ -85,6 +86,10 @@ def _demand_fit(plan: RestorePlan, observed: Observation, *, operation_id: str) 
         source = "local" if plan.request.undoes else "remote"
         if part.needed and not seen.listing.holds(plan.backup_name, location=source):
             findings.append(_unlisted(plan, seen, observed))
+        findings += [
+            f"{seen.place}: {name} stands already: give its database another database_mapping"
+            for name in in_the_way_of(part, seen, seen.journal.of(operation_id))
+        ]
         findings += _unswappable(part, seen, data_only=plan.request.data_only)
         downloaded = seen.journal.of(operation_id).did(Step.DOWNLOAD)  # attaching takes no more
         needed = 0 if downloaded or plan.request.undoes else _bytes_of(part)

@@ -1,7 +1,7 @@
 """The plan of a restore: what is done on each replica, in words and under a digest."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tasks.domain.errors import BackupError
@@ -9,7 +9,7 @@ from tasks.domain.manifest import TableRecord
 from tasks.domain.replication import KeeperEntry
 from tasks.domain.restore_layout import Followed
 from tasks.domain.restore_need import Need
-from tasks.domain.restore_request import RestoreRequest
+from tasks.domain.restore_request import Mode, RestoreRequest
 from tasks.domain.tables import Table, TableClass, table_patterns
 
 
@@ -31,7 +31,8 @@ class ReplicaRestore:
     """One replica's part. `fill`: tables whose rows are attached here, of `create` and `swap`.
 
     Rows of those in `follow` come by replication. `entries`: where each replicated table will be
-    registered, as far as it can be told. `spared`: what else the backup holds.
+    registered, as far as it can be told. `spared`: what else the backup holds. `aside`: where
+    tables get other names, each of the backup's by the full name that it gets.
     """
 
     shard: str
@@ -44,6 +45,7 @@ class ReplicaRestore:
     swap: tuple[Swap, ...] = ()
     by_partition: bool = False  # every attach empties its partitions first: it may be repeated
     spared: tuple[TableRecord, ...] = ()
+    aside: Mapping[str, TableRecord] = field(default_factory=dict)
     follow: tuple[Followed, ...] = ()
     functions: tuple[str, ...] = ()  # SQL functions of another definition, which are replaced
     strays: frozenset[str] = frozenset()  # out of `drop`: made by the restore that is undone
@@ -63,6 +65,8 @@ class ReplicaRestore:
     @property
     def needed(self) -> tuple[TableRecord, ...]:
         """List the tables that must be on this replica's disk before anything is dropped."""
+        if self.aside:
+            return tuple(self.aside.values())
         filled = {table.full_name: table for table in self.fill}
         made = {table.full_name: table for table in (*self.create, *self.late)}
         return tuple((made | filled).values())
@@ -88,7 +92,18 @@ class ReplicaRestore:
     def data_patterns(self) -> tuple[str, ...]:
         followed = (followed.record for followed in self.follow)
         others = (*self.late, *followed, *self.spared)
-        return patterns_of(self.fill, apart_from=others)
+        return patterns_of(self.attached, apart_from=others)
+
+    @property
+    def attached(self) -> tuple[TableRecord, ...]:
+        """List the tables whose rows are attached here, by the names that the backup knows."""
+        return tuple(self.aside.values()) or self.fill
+
+    @property
+    def databases(self) -> dict[str, str]:
+        """Tell which databases get another name."""
+        made = zip(self.create, self.aside.values(), strict=True) if self.aside else ()
+        return {record.database: target.database for target, record in made}
 
     @property
     def data_partitions(self) -> tuple[str, ...]:
@@ -120,20 +135,26 @@ class ReplicaRestore:
         return {table.full_name: table.definition for table in (*self.create, *self.late)}
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The same words whenever the same is done: the plan's digest is made of them."""
+    def steps(self) -> Iterator[tuple[str, str]]:
+        """What is done, in the same words whenever the same is done, each with its figures."""
+        for table in self.drop:
+            yield f"drop {table.full_name}", _rows(table.rows)
+        for swap in self.swap:
+            words = f"replace partition {', '.join(swap.partitions)} of {swap.record.full_name}"
+            yield words, f" ({swap.rows} rows go)"
+        for name in self.functions:
+            yield f"replace SQL function {name}", ""
+        for record in (*self.create, *self.late):
+            yield f"create {record.full_name}", ""
+        for record in self.fill:
+            yield f"attach the rows of {record.full_name}", _rows(rows_of(record))
+        for followed in self.follow:
+            words = f"get the rows of {followed.record.full_name} from {followed.source}"
+            yield words, _rows(rows_of(followed.record))
+
+    def told(self, *, figures: bool) -> Iterator[str]:
         place = f"shard {self.shard}, {self.replica}:"
-        return (
-            *(f"{place} drop {table.full_name}" for table in self.drop),
-            *(f"{place} replace {_swapped(swap)}" for swap in self.swap),
-            *(f"{place} replace SQL function {name}" for name in self.functions),
-            *(f"{place} create {table.full_name}" for table in (*self.create, *self.late)),
-            *(f"{place} attach the rows of {table.full_name}" for table in self.fill),
-            *(
-                f"{place} get the rows of {followed.record.full_name} from {followed.source}"
-                for followed in self.follow
-            ),
-        )
+        return (f"{place} {words}{counted * figures}" for words, counted in self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +177,8 @@ class RestorePlan:
     losses: tuple[Loss, ...] = ()
     notes: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()  # which replica attaches replicated rows, and why that one
+    hints: tuple[str, ...] = ()  # what a person should know before anything else
+    moves: tuple[str, ...] = ()  # how rows that are brought back beside come to their tables
 
     @property
     def drops(self) -> bool:
@@ -163,6 +186,12 @@ class RestorePlan:
 
     def of(self, replica: str) -> ReplicaRestore:
         return next(part for part in self.replicas if part.replica == replica)
+
+    def missing_on(self, replica: str) -> tuple[str, ...] | None:
+        """Name the tables that are restored because they do not stand; None for other reasons."""
+        if self.request.mode is not Mode.MISSING:
+            return None
+        return tuple(table.full_name for table in self.of(replica).restored)
 
     def unhurt(self, errors: Mapping[str, BackupError]) -> list[str]:
         """List the replicas of shards where nothing failed: a shard goes on whole or not at all.
@@ -182,9 +211,15 @@ class RestorePlan:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        losses = (f"lost for good: {loss}" for loss in self.lost)
-        steps = (line for part in self.replicas for line in part.lines)
-        return (*losses, *self.choices, *steps)
+        """What a person reads: hints first, then losses, then each step with its figures."""
+        return (*self.hints, *self._told(figures=True))
+
+    def _told(self, *, figures: bool) -> Iterator[str]:
+        for loss, name in zip(self.losses, self.lost, strict=True):
+            yield f"lost for good: {name}{_rows(loss.table.rows) * figures}"
+        yield from self.choices
+        for part in self.replicas:
+            yield from part.told(figures=figures)
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -192,12 +227,15 @@ class RestorePlan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the lines and of what is dropped, hexadecimal: what `approved_plan` pins."""
+        """SHA-256 of what is done and to which tables, hexadecimal: what `approved_plan` pins.
+
+        Not of figures: rows come and go while somebody reads the plan.
+        """
         saving = f"safety copy: {self.request.options.keep_safety_copy}"
         # the very tables that were looked at, not others of their names
         changed = [(*part.drop, *(swap.table for swap in part.swap)) for part in self.replicas]
         doomed = [f"{t.full_name} {t.identity}" for tables in changed for t in tables]
-        text = "\n".join((self.backup_name, saving, *doomed, *self.lines))
+        text = "\n".join((self.backup_name, saving, *doomed, *self._told(figures=False)))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -206,10 +244,13 @@ def partitions_of(table: TableRecord) -> tuple[str, ...]:
     return tuple(table.fingerprint.partitions) if table.fingerprint else ()
 
 
-def _swapped(swap: Swap) -> str:
-    rows = swap.record.fingerprint.rows if swap.record.fingerprint else 0
-    ids = ", ".join(swap.partitions)
-    return f"partition {ids} of {swap.record.full_name}: {swap.rows} rows go, {rows} come"
+def rows_of(table: TableRecord) -> int | None:
+    """Count the rows that a backup holds of a table, as far as it tells."""
+    return table.rows if table.fingerprint is None else table.fingerprint.rows
+
+
+def _rows(count: int | None) -> str:
+    return "" if count is None else f" ({count} rows)"
 
 
 def patterns_of(

@@ -12,6 +12,7 @@ from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.replication import keeper_entry
 from tasks.domain.requests import Scope
+from tasks.domain.restore_beside import beside, databases_beside, moves
 from tasks.domain.restore_choice import chosen_of
 from tasks.domain.restore_layout import Followed, Layout, demand_homes, layout_of
 from tasks.domain.restore_modes import by_partition, missing_of, without_live_rows
@@ -47,6 +48,8 @@ def plan_restore(
         part = _replica_restore(request, manifest, layout, seen, operation_id=operation_id)
         if request.mode is Mode.MISSING:
             part = without_live_rows(part, observed, operation_id=operation_id)
+        if request.mode is Mode.BESIDE:
+            part = beside(part, databases_beside(manifest, request.databases))
         return _with_strays(_with_spared(part, whole), strays.get(seen.replica, {}), seen)
 
     parts = _needed_together(
@@ -60,6 +63,7 @@ def plan_restore(
         losses=tuple(loss for part in parts for loss in _losses(request, manifest, part)),
         notes=(*_missing_copies(request, observed), *_left_alone(strays, observed)),
         choices=_choices(layout, parts),
+        moves=tuple(move for part in parts for move in moves(part, observed.of(part.replica))),
     )
 
 
@@ -174,7 +178,7 @@ def _replica_restore(
 
 def _with_spared(part: ReplicaRestore, manifest: Manifest) -> ReplicaRestore:
     """Note what else the backup holds in this shard: no command may mean it."""
-    known = part.names
+    known = part.names | {table.full_name for table in part.needed}
     others = {
         table.full_name: table
         for record in manifest.replicas

@@ -10,7 +10,7 @@ from tasks.domain.errors import InvalidRequest
 from tasks.domain.lock import PREEMPTIBLE
 from tasks.domain.names import LATEST, checked_backup_name, checked_source_name, undone_by
 from tasks.domain.requests import Options, Seconds, as_value_error, validated
-from tasks.domain.tables import checked_partitions, checked_patterns
+from tasks.domain.tables import checked_mapping, checked_partitions, checked_patterns
 
 
 class Mode(StrEnum):
@@ -18,6 +18,7 @@ class Mode(StrEnum):
 
     REFUSE = ""  # they must be empty, unless `overwrite`
     MISSING = "missing"  # they are left alone: only what does not stand is restored
+    BESIDE = "beside"  # they are left alone: rows are brought back into other databases
 
 
 class RestoreOptions(Options):
@@ -55,11 +56,13 @@ class RestoreRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backup: str
+    from_installation: str = ""
     latest_of: str = ""
     before: datetime | None = None
     tables: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     mode: Mode = Mode.REFUSE
+    database_mapping: tuple[str, ...] = ()
     overwrite: bool = False
     schema_only: bool = False
     data_only: bool = False
@@ -89,6 +92,11 @@ class RestoreRequest(BaseModel):
     @classmethod
     def _prefix_is_usable(cls, prefix: str) -> str:
         return as_value_error(lambda: prefix and checked_backup_name(prefix.rstrip(".")) and prefix)
+
+    @field_validator("database_mapping")
+    @classmethod
+    def _databases_are_usable(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        return as_value_error(lambda: checked_mapping(pairs))
 
     @field_validator("before", mode="before")
     @classmethod
@@ -125,6 +133,14 @@ class RestoreRequest(BaseModel):
                 "data_only fills empty tables: overwrite contradicts it",
             ),
             (
+                self.database_mapping and self.mode is not Mode.BESIDE,
+                "database_mapping says where tables go that are restored beside: mode='beside'",
+            ),
+            (
+                self.mode is Mode.BESIDE and self.schema_only,
+                "mode='beside' brings rows back, and definitions only with them: no schema_only",
+            ),
+            (
                 self.mode is not Mode.REFUSE and (self.overwrite or self.by_partition),
                 f"mode={self.mode.value!r} changes no table: overwrite, partitions, data_only do",
             ),
@@ -136,6 +152,12 @@ class RestoreRequest(BaseModel):
             if contradicts:
                 raise ValueError(message)
         return self
+
+    @property
+    def databases(self) -> dict[str, str]:
+        """Tell into which database each one goes, where that was asked for."""
+        split = (pair.partition(":") for pair in self.database_mapping)
+        return {source: target for source, _, target in split}
 
     @property
     def selects(self) -> bool:

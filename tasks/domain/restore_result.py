@@ -147,7 +147,7 @@ def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableCompari
     filled = {record.full_name for record in part.refilled}
     for record in part.restored:
         standing = restored.tables[part.replica].get(record.full_name)
-        verdict, message = _definition_judged(record, standing)
+        verdict, message = _definition_judged(record, standing, plain=bool(part.aside))
         if verdict is Verdict.PASSED and record.full_name in of_rows:
             yield of_rows[record.full_name]
         elif verdict is Verdict.PASSED and record.full_name in filled:
@@ -157,9 +157,14 @@ def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableCompari
             yield _comparison(part, record, verdict, message)
 
 
-def _definition_judged(record: TableRecord, standing: Table | None) -> tuple[Verdict, str]:
+def _definition_judged(
+    record: TableRecord, standing: Table | None, *, plain: bool
+) -> tuple[Verdict, str]:
+    """Judge what stands; a `plain` table was made by this restore itself, for the rows alone."""
     if standing is None:
         return Verdict.FAILED, "the table is not there"
+    if plain:
+        return Verdict.PASSED, "a plain table stands beside"
     if standing.definition != record.definition:
         return Verdict.UNKNOWN, "could not tell: the server words its definition differently"
     return Verdict.PASSED, "the definition is the same"
@@ -227,6 +232,8 @@ def _next_steps(
             "parameters: finished replicas are skipped and no row is attached twice."
         )
         steps = ["Mend what the message of each failed replica names.", again]
+    if status is Status.COMPLETED:
+        steps += plan.moves
     if saved:
         kept = safety_name(attempt.operation_id)
         hours = plan.request.options.keep_safety_copy_hours

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tasks.domain.catalogue import Backup, Catalogue, State
-from tasks.domain.errors import BackupNotFound, BackupUnusable
+from tasks.domain.errors import BackupNotFound, BackupUnusable, TopologyMismatch
+from tasks.domain.manifest import Manifest
 from tasks.domain.manifest_summary import ManifestSummary
 from tasks.domain.requests import Scope
 from tasks.domain.restore_request import RestoreRequest
+from tasks.domain.topology import Topology
 
 _TOLD = 10
 
@@ -54,7 +56,22 @@ def _is_meant(backup: Backup, request: RestoreRequest) -> bool:
         return False
     if request.before is not None and backup.at > request.before:
         return False
-    return backup.manifest is None or backup.ours
+    if backup.manifest is None:
+        return True
+    if request.from_installation:
+        return backup.manifest.installation == request.from_installation
+    return backup.ours
+
+
+def demand_origin(manifest: Manifest, request: RestoreRequest, topology: Topology) -> None:
+    """Raise TopologyMismatch for the backup of an installation that was not meant."""
+    meant = request.from_installation or topology.installation
+    if manifest.installation != meant:
+        message = (
+            f"backup {manifest.backup_name} was taken of the installation {manifest.installation}, "
+            f"not of {meant}: from_installation={manifest.installation!r} says that it is meant"
+        )
+        raise TopologyMismatch(message)
 
 
 def _demand_known(backup: Backup) -> None:

@@ -29,6 +29,7 @@ _PLAIN = re.compile(r"[\w.-]+")
 # characters: a server takes 128 KiB in one parameter of a request
 _LONGEST_LIST = 60_000
 _PATTERN = re.compile(r"[\w*?-]+\.[\w.*?-]+")
+_DATABASE = re.compile(r"[\w-]+")
 _PARTITION = re.compile(r"([\w-]+\.[\w-]+:)?[A-Za-z0-9_-]+")
 
 
@@ -90,6 +91,23 @@ class Table:
         return bool(_INNER.match(self.name))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A table that was dropped, and whose server has not deleted it yet."""
+
+    database: str
+    name: str
+    uuid: str
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.database}.{self.name}"
+
+    @property
+    def undrop(self) -> str:
+        return f"UNDROP TABLE `{self.database}`.`{self.name}` UUID '{self.uuid}'"
+
+
 def classify(engine: str) -> TableClass:
     """Class of a table engine, by its name in system.tables."""
     if engine.endswith("MergeTree"):
@@ -141,6 +159,24 @@ def checked_partitions(partitions: tuple[str, ...]) -> tuple[str, ...]:
             )
             raise InvalidRequest(message)
     return partitions
+
+
+def checked_mapping(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Pairs `database:other`, all different; InvalidRequest names the first bad one."""
+    for pair in pairs:
+        source, _, target = pair.partition(":")
+        usable = _DATABASE.fullmatch(source) and _DATABASE.fullmatch(target)
+        if not usable or source == target or not is_user_database(target):
+            message = (
+                f"{pair!r} is not a mapping of databases: write database:other, where other is a "
+                "database of its own, of letters, digits, '_' and '-'"
+            )
+            raise InvalidRequest(message)
+    for side in (0, 2):
+        if len({pair.partition(":")[side] for pair in pairs}) < len(pairs):
+            message = f"a database stands twice in {', '.join(pairs)}"
+            raise InvalidRequest(message)
+    return pairs
 
 
 def selected(tables: Sequence[Table], patterns: Sequence[str]) -> tuple[Table, ...]:

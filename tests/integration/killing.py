@@ -7,6 +7,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -32,6 +34,7 @@ from tests.integration.bench import Bench
 from tests.moments import Moment, held_at
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+NOBODY = "http://127.0.0.1:9/api"
 LEASE = {"lease_seconds": 5}
 LONGEST = timedelta(seconds=180)
 _FORKS = multiprocessing.get_context("forkserver")
@@ -97,6 +100,19 @@ class FlowProcess:
             message = f"the flow's process said nothing within {within}"
             raise TimeoutError(message)
         return self._pipe.recv()
+
+
+def by_hand(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run with the address of a Prefect server that is down."""
+    return subprocess.run(
+        (sys.executable, "-m", "flows", *arguments),
+        cwd=CHECKOUT,
+        env=dict(os.environ) | {"PREFECT_API_URL": NOBODY},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
 
 
 @contextmanager

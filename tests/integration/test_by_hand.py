@@ -1,30 +1,11 @@
 """`python -m flows`: the same operations without a Prefect server, for when glass must break."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.integration.bench import Bench
-from tests.integration.killing import CHECKOUT
+from tests.integration.killing import by_hand
 
 pytestmark = pytest.mark.sandbox
-
-NOBODY = "http://127.0.0.1:9/api"
-
-
-def by_hand(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run with the address of a Prefect server that is down."""
-    return subprocess.run(
-        (sys.executable, "-m", "flows", *arguments),
-        cwd=CHECKOUT,
-        env=dict(os.environ) | {"PREFECT_API_URL": NOBODY},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
 
 
 def test_a_backup_and_its_restore_need_no_prefect_server(one_shard: Bench) -> None:

@@ -1,13 +1,17 @@
 """Rescue: some tables, some partitions, only rows; what was not asked for stays, bit for bit."""
 
+import asyncio
+
 import pytest
 
 from deployments.sandbox.prefect_server import PrefectServer
 from tasks.domain.errors import InvalidRequest, OperationIncomplete, PreflightFailed, TargetNotEmpty
 from tasks.domain.outcomes import Status
 from tasks.domain.phases import RestorePhase
+from tests.clusters import ClusterFactory
 from tests.integration.bench import Bench
-from tests.integration.killing import LEASE, another_process
+from tests.integration.killing import LEASE, another_process, by_hand
+from tests.integration.kinds import ROWS, SCHEMA, answers, statements
 from tests.moments import Moment, Point
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
@@ -19,6 +23,10 @@ SIBLING = (
 DAILY = """
 CREATE MATERIALIZED VIEW shop.daily ENGINE = SummingMergeTree ORDER BY day POPULATE AS
 SELECT day, count() AS orders FROM shop.orders GROUP BY day
+"""
+REFRESHED = """
+CREATE MATERIALIZED VIEW shop.clock REFRESH EVERY 1 YEAR APPEND (at DateTime)
+ENGINE = MergeTree ORDER BY at EMPTY AS SELECT now() AS at
 """
 PARTS = (
     "SELECT table, partition_id, name, rows, hash_of_all_files FROM system.parts "
@@ -210,3 +218,65 @@ async def test_only_tables_that_do_not_stand_are_restored_also_by_a_rerun(
     assert three_shards.everywhere("SELECT sum(orders) FROM shop.daily") == [["30"]] * 3
     with three_shards.refusal(PreflightFailed, "every table of it stands", after_asking=True):
         await three_shards.restore("gaps", mode="missing")
+
+
+async def test_rows_come_back_beside_what_stands_and_the_statements_that_are_told_move_them(
+    three_shards: Bench,
+) -> None:
+    three_shards.fill_shop(rows=30)
+    three_shards.everywhere(*SIBLING, DAILY, REFRESHED)
+    before = three_shards.contents("shop.orders")
+    await three_shards.backup("aside")
+    three_shards.everywhere("TRUNCATE TABLE shop.orders")
+    live = state_of(three_shards, "IN ('orders', 'names', 'daily', 'clock')")
+    form = {"mode": "beside", "database_mapping": ["shop:rescued"], "operation_id": "op-aside"}
+    trouble = {"fail": {"restore.attach": "injected trouble"}}
+    with three_shards.turned(1, **trouble), pytest.raises(OperationIncomplete):
+        await three_shards.restore("aside", **form)
+    done = await three_shards.restore("aside", **form)
+    assert (done.status, done.verdict, done.safety_copy) == (Status.COMPLETED, "passed", None)
+    assert three_shards.contents("rescued.orders") == [
+        {"rescued.orders": held["shop.orders"]} for held in before
+    ]
+    assert state_of(three_shards, "IN ('orders', 'names', 'daily', 'clock')") == live
+    engines = "SELECT DISTINCT engine FROM system.tables WHERE database = 'rescued' ORDER BY 1"
+    assert three_shards.everywhere(engines) == [["MergeTree\nSummingMergeTree"]] * 3
+    told = [step for step in done.next_steps if step.startswith("shop.orders on")]
+    ways = [step.partition(": ")[2].split(" | ") for step in told]
+    for number, statement in ((0, 0), (2, 2)):
+        three_shards.nodes[number].query(ways[number][statement])
+    after = three_shards.contents("shop.orders")
+    assert (after[0], after[2]) == (before[0], before[2])
+
+
+async def test_a_dry_run_tells_first_what_its_server_has_not_forgotten_yet(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=30)
+    before = one_shard.contents("shop.orders")
+    await one_shard.backup("not-needed")
+    one_shard.everywhere("DROP TABLE shop.orders")
+    planned = await one_shard.restore("not-needed", dry_run=True)
+    assert planned.plan[-1].endswith("attach the rows of shop.orders (30 rows)")
+    statement = planned.plan[0].partition(" there: ")[2]
+    assert statement.startswith("UNDROP TABLE `shop`.`orders`")
+    one_shard.everywhere(statement)
+    assert one_shard.contents("shop.orders") == before
+
+
+async def test_of_a_cluster_of_which_only_the_bucket_is_left_one_command_brings_back_all(
+    one_shard: Bench, cluster_factory: ClusterFactory
+) -> None:
+    one_shard.everywhere(*statements(SCHEMA), *statements(ROWS))
+    await one_shard.backup("weekly-1")
+    one_shard.everywhere("INSERT INTO other.names VALUES (77, 'the last one')")
+    before = answers(one_shard)
+    await one_shard.backup("weekly-2")
+    empty = Bench(cluster_factory(shards=1, remote=one_shard.cluster.remote))
+    inventory = str(empty.cluster.inventory_path)
+    where = ("--installation", "demo", "--inventory", inventory)
+    done = await asyncio.to_thread(by_hand, "restore", *where, "--backup", "latest")
+    assert done.returncode == 0, done.stderr
+    assert "| backup | weekly-2 |" in done.stdout
+    assert "| verdict | passed |" in done.stdout
+    assert answers(empty) == before

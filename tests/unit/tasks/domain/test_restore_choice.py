@@ -129,7 +129,7 @@ def test_a_standing_table_keeps_standing_and_a_missing_one_is_created() -> None:
     assert [table.name for table in part.create] == ["names"]
     assert [swap.table.name for swap in part.swap] == ["orders"]
     assert part.data_partitions == ("shop.orders:202602", "shop.names:202602")
-    assert any("partition 202602 of shop.orders: 5 rows go, 20 come" in x for x in part.lines)
+    assert any("partition 202602 of shop.orders (5 rows go)" in x for x in part.told(figures=True))
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,12 @@ def test_what_lies_in_the_safety_copy_may_be_replaced_again() -> None:
         ),
         pytest.param({"partitions": ["('2026')"]}, "partition id", id="tuple"),
         pytest.param({"mode": "missing", "overwrite": True}, "changes no table", id="missing"),
+        pytest.param({"mode": "beside", "data_only": True}, "changes no table", id="beside"),
+        pytest.param({"mode": "beside", "schema_only": True}, "schema_only", id="beside-schema"),
+        pytest.param({"database_mapping": ["a:b"]}, "beside", id="mapping-alone"),
+        pytest.param({"mode": "beside", "database_mapping": ["a:a"]}, "other", id="same"),
+        pytest.param({"mode": "beside", "database_mapping": ["a:system"]}, "own", id="system"),
+        pytest.param({"mode": "beside", "database_mapping": ["a:c", "b:c"]}, "twice", id="two"),
         pytest.param({"mode": "upward"}, "mode", id="mode"),
         pytest.param({"tables": ["system.parts"]}, "never backed up", id="system"),
     ],

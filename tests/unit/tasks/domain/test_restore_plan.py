@@ -253,11 +253,11 @@ def test_the_lines_tell_losses_first() -> None:
     )
     place = f"shard 0, {replica_name(0)}:"
     assert plan.lines == (
-        f"lost for good: shop.l on {replica_name(0)}",
-        f"{place} drop shop.l",
+        f"lost for good: shop.l on {replica_name(0)} (10 rows)",
+        f"{place} drop shop.l (10 rows)",
         f"{place} create shop.orders",
         f"{place} create shop.l",
-        f"{place} attach the rows of shop.orders",
+        f"{place} attach the rows of shop.orders (10 rows)",
     )
 
 

@@ -133,7 +133,7 @@ def test_the_plan_says_which_replica_gets_rows_and_why() -> None:
     assert lines[0] == (
         f"shard 0: replicated rows are attached on {FIRST}: before-upgrade was taken from it"
     )
-    assert f"shard 0, {SECOND}: get the rows of shop.orders from {FIRST}" in lines
+    assert f"shard 0, {SECOND}: get the rows of shop.orders from {FIRST} (10 rows)" in lines
 
 
 def test_a_replica_on_a_path_of_its_own_is_told_apart_from_a_missing_backup() -> None:

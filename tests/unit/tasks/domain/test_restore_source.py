@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tasks.domain.catalogue import Backup, State
-from tasks.domain.errors import BackupNotFound, BackupUnusable, InvalidRequest
+from tasks.domain.errors import BackupNotFound, BackupUnusable, InvalidRequest, TopologyMismatch
 from tasks.domain.manifest_summary import ReplicaSummary, TableSummary
 from tasks.domain.requests import Scope
-from tasks.domain.restore_source import Choice, newest_of
+from tasks.domain.restore_source import Choice, demand_origin, newest_of
 from tasks.domain.tables import TableClass
-from tests.builders import replica_name, restore_request
+from tests.builders import make_manifest, make_topology, replica_name, restore_request
 from tests.unit.tasks.domain.catalogues import (
     ago,
     make_backup,
@@ -93,6 +93,15 @@ def test_a_newer_backup_that_nobody_can_judge_refuses_the_choice(newer: Backup) 
 
 def test_a_backup_of_another_installation_is_not_meant() -> None:
     assert choice(OLD, make_backup("x", at=ago(days=1), ours=False)).name == "nightly-1"
+
+
+def test_backups_of_another_installation_are_taken_only_when_it_is_named() -> None:
+    theirs = make_backup("x", manifest=make_summary("x", installation="theirs"), ours=False)
+    assert choice(OLD, theirs, from_installation="theirs").name == "x"
+    topology, manifest = make_topology(), make_manifest(installation="theirs")
+    demand_origin(manifest, restore_request(from_installation="theirs"), topology)
+    with pytest.raises(TopologyMismatch, match="from_installation='theirs'"):
+        demand_origin(manifest, restore_request(), topology)
 
 
 @pytest.mark.parametrize(
