@@ -17,7 +17,7 @@ from tasks.domain.prune_plan import PrunePlan, demand_approved, missing_names, p
 from tasks.domain.prune_request import PruneOptions, PruneRequest
 from tasks.domain.prune_result import Pruned, PruneOutcome, planned_outcome, prune_outcome
 from tasks.domain.rerun import begun_as
-from tasks.domain.retention import decide, decide_named, doubts_of
+from tasks.domain.retention import Circumstances, decide, decide_named, doubts_of, gap_of
 from tasks.domain.retention_journal import circumstances_of, to_note
 from tasks.fleet import Fleet
 from tasks.operation import Operation, operation_under_way
@@ -125,26 +125,31 @@ async def _carried_out(request: PruneRequest, operation: Operation) -> PruneOutc
     if missing and is_first and not doubts:
         message = f"no shard lists {', '.join(missing)}"
         raise BackupNotFound(message)
-    plan = _planned(request, catalogue, journals, now=datetime.now(UTC))
+    seen = circumstances_of(journals, catalogue)
+    plan = _planned(request, catalogue, seen, now=datetime.now(UTC))
     await report_sheet(plan.sheet)
     if request.dry_run:
         return planned_outcome(plan, attempt, finished=datetime.now(UTC))
-    own = [seen.journal.of(attempt.operation_id) for seen in observed.inspections]
+    own = [look.journal.of(attempt.operation_id) for look in observed.inspections]
     demand_approved(plan, request.approved_plan, own)
     pruned = await _deleted(fleet, plan, catalogue, journals)
     return prune_outcome(
         plan,
         attempt,
-        replace(pruned, troubles=doubts, missing=missing),
+        replace(
+            pruned,
+            troubles=doubts,
+            missing=missing,
+            gap="" if request.names else gap_of(catalogue, seen),
+        ),
         replicas=[(s.name, r.name) for s in operation.topology.shards for r in s.replicas],
         finished=datetime.now(UTC),
     )
 
 
 def _planned(
-    request: PruneRequest, catalogue: Catalogue, journals: Mapping[str, Journal], *, now: datetime
+    request: PruneRequest, catalogue: Catalogue, seen: Circumstances, *, now: datetime
 ) -> PrunePlan:
-    seen = circumstances_of(journals, catalogue)
     if request.names:
         decisions = decide_named(catalogue, request.names, cascade=request.cascade, seen=seen)
     else:

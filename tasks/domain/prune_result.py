@@ -80,6 +80,7 @@ class Pruned:
     """How far the deletion came. `freed`: bytes by replica; `down`: shards that failed, and why.
 
     `troubles`: why a replica said nothing; `missing`: names that no replica listed.
+    `gap`: what makes a listing doubtful.
     """
 
     deleted: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ class Pruned:
     down: Mapping[str, str] = field(default_factory=dict)
     troubles: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    gap: str = ""
 
 
 def prune_outcome(
@@ -104,7 +106,7 @@ def prune_outcome(
     """
     hindered = {d.name: d.why for d in plan.decisions if d.hindered}
     standing = hindered | dict(pruned.standing)
-    failed = bool(standing or pruned.troubles)
+    failed = bool(standing or pruned.troubles or pruned.gap)
     whole = Status.PARTIALLY_FAILED if pruned.deleted else Status.FAILED
     return PruneOutcome(
         operation=attempt.operation,
@@ -115,7 +117,7 @@ def prune_outcome(
         started=attempt.started,
         finished=finished,
         replicas=tuple(_replica(s, name, pruned) for s, name in replicas),
-        notes=tuple(f"{name} is not listed anywhere: nothing to delete" for name in pruned.missing),
+        notes=_notes(pruned),
         next_steps=_next_steps(standing, attempt) if failed else (),
         decisions=plan.decisions,
         deleted=pruned.deleted,
@@ -153,6 +155,11 @@ def _replica(shard: str, name: str, pruned: Pruned) -> ReplicaOutcome:
         size_bytes=pruned.freed.get(name, 0),
         message=trouble,
     )
+
+
+def _notes(pruned: Pruned) -> tuple[str, ...]:
+    gone = (f"{name} is not listed anywhere: nothing to delete" for name in pruned.missing)
+    return (*((pruned.gap,) if pruned.gap else ()), *gone)
 
 
 def _next_steps(standing: Mapping[str, str], attempt: Attempt) -> tuple[str, ...]:

@@ -87,6 +87,17 @@ def doubts_of(catalogue: Catalogue) -> dict[str, str]:
     return {r: why for r, why in catalogue.troubles.items() if not _is_harmless(r, catalogue)}
 
 
+def gap_of(catalogue: Catalogue, seen: Circumstances) -> str:
+    """Name a backup of ours that is missing where its manifest says it is: a listing may lie."""
+    for backup in catalogue.backups:
+        if backup.ours and backup.lacking and backup.name not in seen.begun:
+            return (
+                f"{backup.name} is missing on shard {', '.join(backup.lacking)}, where its manifest"
+                " says it is: a listing may be partial; if it is gone for good, prune it by name"
+            )
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """All that a policy judges one backup by, apart from the backups that it is chained to."""
@@ -219,16 +230,8 @@ def _stop(catalogue: Catalogue, seen: Circumstances, *, by_name: bool = False) -
     doubts = tuple(doubts_of(catalogue).values())
     if doubts:
         return f"nothing is deleted while one cannot tell what is there: {doubts[0]}"
-    if by_name:
-        return ""
-    for backup in catalogue.backups:
-        if backup.ours and backup.lacking and backup.name not in seen.begun:
-            return (
-                f"nothing is deleted while {backup.name} is missing on shard "
-                f"{', '.join(backup.lacking)}, where its manifest says it is: a listing may be "
-                "partial; if it is gone for good, prune it by name"
-            )
-    return ""
+    gap = "" if by_name else gap_of(catalogue, seen)
+    return f"nothing is deleted while {gap}" if gap else ""
 
 
 def _is_harmless(replica: str, catalogue: Catalogue) -> bool:
