@@ -25,8 +25,14 @@ def flip_a_byte(archive: Path, file: str) -> None:
     with tarfile.open(archive) as stored:
         (member,) = (m for m in stored.getmembers() if m.name.endswith(f"/{file}"))
         place = member.offset_data + member.size // 2
-    with archive.open("r+b") as content:
-        content.seek(place)
+    spoil(archive, place)
+
+
+def spoil(path: Path, place: int | None = None) -> None:
+    """Change one byte, the one in the middle if nothing is said."""
+    where = path.stat().st_size // 2 if place is None else place
+    with path.open("r+b") as content:
+        content.seek(where)
         (byte,) = content.read(1)
-        content.seek(place)
+        content.seek(where)
         content.write(bytes([byte ^ 0xFF]))

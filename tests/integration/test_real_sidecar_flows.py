@@ -12,6 +12,7 @@ from tasks.domain.errors import LockLost, TargetNotEmpty
 from tasks.domain.outcomes import Status
 from tests.clusters import ClusterFactory
 from tests.integration.bench import Bench
+from tests.integration.damage import spoil
 from tests.integration.ended import demand_nothing_left, remote
 from tests.integration.killing import LEASE
 from tests.integration.kinds import ROWS, SCHEMA, answers, statements
@@ -99,3 +100,23 @@ async def test_an_upload_that_a_real_sidecar_resumed_after_its_death_is_attached
     done = await real_shards.restore("resumed")
     assert done.verdict == "passed"
     assert real_shards.contents("shop.orders") == before
+
+
+async def test_a_drill_through_a_real_sidecar_passes_and_one_of_a_spoiled_backup_names_its_shard(
+    real_shards: Bench,
+) -> None:
+    real_shards.everywhere(*statements(SCHEMA), *statements(ROWS))
+    await real_shards.backup("drilled")
+    before, held = answers(real_shards), real_shards.state()
+    done = await real_shards.verify("drilled")
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed"), done.findings
+    assert answers(real_shards) == before
+    assert real_shards.state() == held
+
+    stored = real_shards.cluster.remote.rglob("shard-1/drilled/shadow/kinds/rich/*")
+    spoil(next(path for path in sorted(stored) if path.is_file()))
+    found = await real_shards.verify("drilled")
+    assert found.verdict == "failed"
+    wrong = [finding for finding in found.findings if not finding.passed]
+    assert {finding.shard for finding in wrong} == {"1"}
+    assert real_shards.state() == held
