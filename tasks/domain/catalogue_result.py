@@ -46,7 +46,7 @@ class ListedBackup(BaseModel):
     def line(self, now: datetime) -> Line:
         return {
             "backup": self.name,
-            "state": f"{self.state}: {self.why}" if self.why else self.state,
+            "state": self._worth,
             "scope": self.scope,
             "frozen": f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
             "age": human_age(now - self.at),
@@ -56,8 +56,12 @@ class ListedBackup(BaseModel):
             "kind": f"increment, {max(self.chain.values())} below" if self.chain else "full",
             "owner": self.owner,
             "proven": _proven(self.proof, now),
-            "suspect": self.suspect,
         }
+
+    @property
+    def _worth(self) -> str:
+        told = f"{self.state}: {self.why}" if self.why else self.state
+        return f"{told}; suspect: {self.suspect}" if self.suspect else told
 
 
 class ListOutcome(Outcome):

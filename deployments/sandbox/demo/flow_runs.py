@@ -1,6 +1,7 @@
 """Starting a flow run by its deployment, as the form in Prefect's UI does, and following it."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,11 +16,11 @@ from prefect.client.schemas.filters import (
     LogFilter,
     LogFilterFlowRunId,
 )
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import Artifact, State, StateType
 
 from deployments.registry import Deployment
-from tasks.domain.outcomes import Outcome
-from tasks.reports import OUTCOME, PROGRESS
+from tasks.domain.outcomes import Sheet
+from tasks.reports import PROGRESS, SUMMARY
 
 POLL_SECONDS = 0.4
 DEADLINE = timedelta(minutes=5)
@@ -33,6 +34,14 @@ class RunFailed(Exception):
         super().__init__(message)
         for line in last_words:
             self.add_note(line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run left behind. `sheets`: the tables that were asked for."""
+
+    headline: str
+    sheets: tuple[Sheet, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +62,10 @@ async def run_deployment(
     deployment: Deployment,
     parameters: Mapping[str, object],
     watch: Callable[[Sighting], None],
-) -> str:
-    """Return the headline of the run's own report. Raises RunFailed for any end but a good one."""
+    *,
+    sheets: Iterable[str] = (),
+) -> Report:
+    """Return the run's own report. Raises RunFailed for any end but a good one."""
     found = await client.read_deployment_by_name(deployment.full_name)
     run = await client.create_flow_run_from_deployment(found.id, parameters=dict(parameters))
     try:
@@ -66,7 +77,10 @@ async def run_deployment(
     if seen.state.type is not StateType.COMPLETED:
         message = f"{deployment.full_name} ended {seen.state.name}: {seen.state.message}"
         raise RunFailed(message, last_words=await _last_words(client, run.id))
-    return await _headline(client, run.id)
+    return Report(
+        headline=await _headline(client, run.id),
+        sheets=tuple([await _sheet(client, run.id, key) for key in sheets]),
+    )
 
 
 async def _follow(client: PrefectClient, run: UUID, watch: Callable[[Sighting], None]) -> Sighting:
@@ -92,12 +106,21 @@ async def _look(client: PrefectClient, run: UUID) -> Sighting:
 
 
 async def _headline(client: PrefectClient, run: UUID) -> str:
-    found = await client.read_artifacts(artifact_filter=_artifact(run, OUTCOME), limit=1)
+    summary = await _artifact_of(client, run, SUMMARY)
+    return str(summary.data).partition("\n")[0].removeprefix("# ")
+
+
+async def _sheet(client: PrefectClient, run: UUID, key: str) -> Sheet:
+    artifact = await _artifact_of(client, run, key)
+    return Sheet(key, artifact.description or key, tuple(json.loads(str(artifact.data))))
+
+
+async def _artifact_of(client: PrefectClient, run: UUID, key: str) -> Artifact:
+    found = await client.read_artifacts(artifact_filter=_artifact(run, key), limit=1)
     if not found:
-        message = f"flow run {run} completed without an outcome"
+        message = f"flow run {run} completed without leaving {key}"
         raise RunFailed(message)
-    document = str(found[0].data).removeprefix("```json").removesuffix("```")
-    return Outcome.model_validate_json(document).headline
+    return found[0]
 
 
 async def _last_words(client: PrefectClient, run: UUID) -> list[str]:

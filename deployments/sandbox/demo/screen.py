@@ -9,6 +9,7 @@ from rich.table import Table
 
 from deployments.sandbox.demo.contents import Contents, Snapshot
 from deployments.sandbox.demo.flow_runs import Sighting
+from tasks.domain.outcomes import Sheet
 
 # Where nobody watches, the width of a terminal is a guess: wide enough for the longest line.
 UNWATCHED_WIDTH = 132
@@ -47,6 +48,12 @@ class Screen:
                 bar.update(line, completed=percent, phase=phase)
 
             yield watch
+
+    def sheet(self, sheet: Sheet) -> None:
+        table = Table(*sheet.lines[0], title=sheet.title)
+        for line in sheet.lines:
+            table.add_row(*(str(value) for value in line.values()))
+        self._console.print(table, markup=False)
 
     def compare(self, before: Snapshot, after: Snapshot) -> None:
         table = Table(title="Rows and content hashes, before the backup and after the restore")

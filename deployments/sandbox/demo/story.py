@@ -1,13 +1,22 @@
-"""The demo's story: back up through Prefect, lose everything, restore through Prefect, compare."""
+"""The demo's story: back up through Prefect, lose everything, restore, compare; drill, prune."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.registration import Pools, register
-from deployments.registry import BACKUP_ON_DEMAND, DEPLOYMENTS, RESTORE_ON_DEMAND, Deployment
+from deployments.registry import (
+    BACKUP_ON_DEMAND,
+    DEPLOYMENTS,
+    LIST_ON_DEMAND,
+    PRUNE_ON_DEMAND,
+    RESTORE_ON_DEMAND,
+    VERIFY_ON_DEMAND,
+    Deployment,
+)
 from deployments.sandbox.cluster import Cluster
 from deployments.sandbox.demo.contents import Snapshot, differences, take_snapshot
 from deployments.sandbox.demo.dataset import DATABASES, TABLES
@@ -16,7 +25,7 @@ from deployments.sandbox.demo.screen import Screen
 from deployments.sandbox.demo.stage import SHARDS, Stage
 
 STORED = frozenset(table.name for table in TABLES if not table.derived)
-BACKUP_NAME = "before-the-accident"
+BACKUP_NAME, LATER_NAME = "before-the-accident", "after-the-accident"
 
 
 class DemoFailed(Exception):
@@ -51,8 +60,20 @@ async def play(stage: Stage, screen: Screen) -> Ending:
         began = time.monotonic()
         await _run(RESTORE_ON_DEMAND, {"backup": BACKUP_NAME}, cluster, screen)
         seconds = time.monotonic() - began
-    _compare(before, take_snapshot(cluster), screen)
+        _compare(before, take_snapshot(cluster), screen)
+        await _keep_house(cluster, screen)
     return Ending(tables=len(TABLES), rows=rows, shards=SHARDS, seconds=seconds)
+
+
+async def _keep_house(cluster: Cluster, screen: Screen) -> None:
+    """Prove a backup by a drill, and let a newer one take its place."""
+    drill = {"backup": BACKUP_NAME, "level": "restore"}
+    await _run(VERIFY_ON_DEMAND, drill, cluster, screen, sheet="shards")
+    await _run(BACKUP_ON_DEMAND, {"backup_name": LATER_NAME}, cluster, screen)
+    rule = {"keep_last": 1}
+    await _run(PRUNE_ON_DEMAND, {**rule, "dry_run": True}, cluster, screen, sheet="plan")
+    await _run(PRUNE_ON_DEMAND, rule, cluster, screen, sheet="replicas")
+    await _run(LIST_ON_DEMAND, {}, cluster, screen, sheet="backups")
 
 
 async def _register(screen: Screen) -> None:
@@ -63,7 +84,12 @@ async def _register(screen: Screen) -> None:
 
 
 async def _run(
-    deployment: Deployment, parameters: dict[str, str], cluster: Cluster, screen: Screen
+    deployment: Deployment,
+    parameters: Mapping[str, object],
+    cluster: Cluster,
+    screen: Screen,
+    *,
+    sheet: str = "",
 ) -> None:
     screen.title(f"{deployment.full_name}, by a worker")
     common = {
@@ -72,8 +98,16 @@ async def _run(
     }
     async with get_client() as client:
         with screen.following(deployment.flow_name) as watch:
-            headline = await run_deployment(client, deployment, common | parameters, watch)
-    screen.say(headline)
+            report = await run_deployment(
+                client,
+                deployment,
+                {**common, **parameters},
+                watch,
+                sheets=[sheet] if sheet else [],
+            )
+    screen.say(report.headline)
+    for shown in report.sheets:
+        screen.sheet(shown)
 
 
 def _destroy(cluster: Cluster, screen: Screen) -> None:
