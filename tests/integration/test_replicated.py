@@ -101,6 +101,34 @@ async def test_a_replica_that_lags_behind_or_is_away_gives_way_to_its_sibling(
     assert made.rows == 600 + 11 + 300 + 13
 
 
+async def test_an_increment_stays_with_the_replica_that_stored_its_base_and_comes_back_on_all(
+    replicas: Bench,
+) -> None:
+    open_shop(replicas)
+    replicas.nodes[0].query("SYSTEM STOP REPLICATION QUEUES shop.orders")
+    replicas.add_orders(1, first=5000)
+    try:
+        await replicas.backup("base")
+    finally:
+        replicas.nodes[0].query("SYSTEM START REPLICATION QUEUES shop.orders")
+    catch_up(replicas)
+    replicas.add_orders(0, first=9000, parts=1)
+    catch_up(replicas)
+    before = contents(replicas)
+    made = await replicas.backup("increment", incremental="auto")
+    assert [share.base for share in made.increments] == ["base", "base"]
+    assert [share.replica for share in made.increments] == [
+        "chi-demo-main-0-1",
+        "chi-demo-main-1-0",
+    ]
+    assert made.replicas[0].message.startswith("it stored base, on which most can be saved")
+
+    replicas.drop("shop")
+    done = await replicas.restore("increment")
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    assert contents(replicas) == before
+
+
 async def test_all_replicas_on_one_path_are_refused(replicas: Bench) -> None:
     open_shop(replicas)
     with replicas.refusal(PreflightFailed, "share", "{replica}", after_asking=True):
