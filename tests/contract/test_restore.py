@@ -78,6 +78,18 @@ def test_data_restored_by_partition_replaces_these_partitions_only(backed_up: Be
     assert of_each == "[100,200,200]"
 
 
+def test_each_table_of_a_copy_gets_the_partitions_that_are_named_for_it(bench: Bench) -> None:
+    fill(bench, "app.t1")
+    fill(bench, "app.t2")
+    bench.succeed("create_remote --tables=app.* --delete-source b1")
+    some = "--tables=app.t1,app.t2 --partitions=app.t1:0,1 --partitions=app.t2:2"
+    bench.succeed(f"download {some} b1")
+    bench.sql("TRUNCATE TABLE app.t1")
+    bench.succeed(f"restore --data {some} b1", f"restore --data {some} b1")
+    assert bench.count("app.t1") == 200
+    assert bench.count("app.t2") == 300
+
+
 def test_data_of_a_missing_table_is_refused(backed_up: Bench) -> None:
     backed_up.sql("DROP TABLE app.t SYNC")
     error = backed_up.fail("restore --data b1")
