@@ -117,7 +117,8 @@ async def _carried_out(request: PruneRequest, operation: Operation) -> PruneOutc
     observed = await operation.observe()
     asked = request.without_options()
     is_first = begun_as(observed, attempt, request=asked) is None
-    fleet = await operation.begin(observed, name=EVERY_BACKUP, request=asked, steps=1)
+    steps = 2 * len(observed.inspections)
+    fleet = await operation.begin(observed, name=EVERY_BACKUP, request=asked, steps=steps)
     catalogue = await operation.catalogue()
     journals = await fleet.demand(PrunePhase.LOOK, fleet.sessions, read_noted)
     missing = missing_names(request.names, catalogue)
@@ -168,9 +169,11 @@ async def _deleted(
         replica: to_note(journal, catalogue, replica, going=going)
         for replica, journal in journals.items()
     }
+    pruning = Pruning(fleet, plan)
+    fleet.expect(len(fleet.sessions) + pruning.steps)
     await fleet.demand(
         PrunePhase.LOOK,
         fleet.sessions,
         lambda session: note_states(session, states[session.replica], plan.note),
     )
-    return await Pruning(fleet, plan).to_the_end()
+    return await pruning.to_the_end()

@@ -55,13 +55,9 @@ async def note_states(session: ReplicaSession, states: Mapping[str, Event], plan
 async def delete_shard_manifest(sessions: Sequence[ReplicaSession], doomed: Doomed) -> Removal:
     """Take the backup's word back: from now on it is no recovery point, whatever happens."""
     for session in sessions:
-        listing = await read_listing(session.server)
-        if session.replica in doomed.replicas or listing.has(doomed.name):
-            await session.note(
-                Event.DELETING,
-                doomed.name,
-                doomed.announced_on(session.replica).model_dump_json(),
-            )
+        if session.replica in doomed.replicas:
+            announced = doomed.announced_on(session.replica)
+            await session.note(Event.DELETING, doomed.name, announced.model_dump_json())
     return await _remove(sessions, doomed, manifest_name(doomed.name), on=doomed.listed_on)
 
 
@@ -122,9 +118,12 @@ class Pruning:
         self._freed: dict[str, int] = defaultdict(int)
         self._down: dict[str, str] = {}
 
+    @property
+    def steps(self) -> int:
+        return 2 * len(self._of_shard) * len(self._plan.doomed)
+
     async def to_the_end(self) -> Pruned:
         """Delete what can be deleted. A shard that fails once is left for the next prune."""
-        self._fleet.expect(2 * len(self._of_shard) * len(self._plan.doomed))
         for doomed in self._plan.doomed:
             why = await self._delete(doomed)
             if why:
@@ -143,6 +142,9 @@ class Pruning:
         waiting = sorted(doomed.children & self._standing.keys())
         if waiting:
             return f"{waiting[0]} needs it, and still stands"
+        strange = sorted(doomed.replicas - self._fleet.sessions.keys())
+        if strange:
+            return f"{strange[0]} lists it, and cannot be worked on"
         shards = {self._fleet.sessions[replica].shard for replica in doomed.replicas}
         why = await self._everywhere(PrunePhase.MANIFEST, shards, delete_shard_manifest, doomed)
         if not why:

@@ -59,7 +59,9 @@ class Doomed:
         if needing:
             return f"{needing[0]} needs it on {replica}"
         own = {self.name, manifest_name(self.name)}
-        running = next((a for a in actions if a.running and a.name in own), None)
+        at_work = (a for a in actions if a.running and a.name in own)
+        # a deletion that an earlier attempt began is what is wanted: it is waited for
+        running = next((a for a in at_work if a.verb != "delete"), None)
         return "" if running is None else f"{replica} is at work on `{running.verb} {running.name}`"
 
 

@@ -78,6 +78,17 @@ def test_a_deleted_backup_leaves_nothing_in_the_bucket(bench: Bench) -> None:
     assert not (bench.remote_folder / "b1").exists()
 
 
+def test_what_an_interrupted_upload_left_is_deleted_like_a_whole_backup(bench: Bench) -> None:
+    fill(bench, "app.t")
+    bench.succeed("create_remote --tables=app.* b1", "create_remote --tables=app.* b2")
+    (bench.remote_folder / "b1" / "metadata.json").unlink()
+    bench.restart_forgetting_remote()
+    assert bench.backups("remote")["b1"]["desc"].startswith("broken")
+    bench.succeed("delete remote b1")
+    assert set(bench.backups("remote")) == {"b2"}
+    assert not (bench.remote_folder / "b1").exists()
+
+
 def test_own_retention_deletes_other_backups_unless_a_command_forbids_it(bench: Bench) -> None:
     fill(bench, "app.t")
     with bench.sidecar_with(BACKUPS_TO_KEEP_REMOTE="1"):

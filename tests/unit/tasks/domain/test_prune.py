@@ -161,6 +161,7 @@ def test_a_whole_backup_that_is_to_go_is_not_called_sound() -> None:
         pytest.param(make_listed("old", created_at=1_800_000_000), "", "another", id="replaced"),
         pytest.param(make_listed("late", required="old"), "", "late needs it", id="new-child"),
         pytest.param(make_listed("old"), "upload old", "is at work", id="at-work"),
+        pytest.param(make_listed("old"), "delete remote old", "", id="being-deleted"),
         pytest.param(make_listed("old"), "upload new", "", id="at-work-for-another"),
     ],
 )
