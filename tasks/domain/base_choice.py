@@ -69,12 +69,10 @@ def base_for(seen: Inspection, wish: Wish) -> Base:
 
 
 def _candidates(seen: Inspection, wish: Wish) -> Iterator[Backup]:
-    """Go through what this replica lists, the newest first, by its sidecar's clock alone."""
-    known = {backup.name: backup for backup in wish.catalogue.backups}
-    rows = sorted(seen.listing.remote_rows, key=lambda row: row.created_at, reverse=True)
-    for row in rows:
-        if row.name in known and row.name != wish.backup_name:
-            yield known[row.name]
+    """Go through what this replica lists, the newest first."""
+    for backup in reversed(wish.catalogue.backups):
+        if seen.listing.remote(backup.name) and backup.name != wish.backup_name:
+            yield backup
 
 
 def _named(name: str, seen: Inspection, wish: Wish) -> Base:
@@ -153,14 +151,14 @@ def _due(backup: Backup, seen: Inspection, wish: Wish) -> str:
     chain, options = seen.listing.chain(backup.name), wish.request.options
     if options.longest_chain is not None and len(chain) >= options.longest_chain:
         return f"a full one is due: the chain of {backup.name} has {len(chain)} backups"
-    # the sidecar's clock measures what lies between two backups, the flow's what came after them
-    between = timedelta(seconds=chain[0].created_at - chain[-1].created_at)
-    age = wish.now - backup.at + between
+    oldest = wish.catalogue.find(chain[-1].name)
     hours = options.full_every_hours
-    if hours is not None and age >= timedelta(hours=hours):
-        old = f"{age / timedelta(hours=1):.0f} hours"
-        return f"a full one is due: {chain[-1].name} is {old} old"
-    return ""
+    if hours is None or oldest is None:
+        return ""
+    age = wish.now - oldest.at
+    if age < timedelta(hours=hours):
+        return ""
+    return f"a full one is due: {oldest.name} is {age / timedelta(hours=1):.0f} hours old"
 
 
 def _holders(backup: Backup, shard: str) -> tuple[str, ...]:

@@ -191,6 +191,11 @@ def test_an_older_base_is_built_on_where_a_newer_one_is_unusable() -> None:
     assert Seen(rows, [manifest("old"), manifest("torn", hours=1)]).base().name == "old"
 
 
+def test_the_newest_is_told_by_when_it_was_frozen_since_clocks_of_sidecars_differ() -> None:
+    rows = [*listed("old", hours=9), *listed("new", hours=1)]
+    assert Seen(rows, [manifest("old"), manifest("new", hours=5)]).base().name == "new"
+
+
 @pytest.mark.parametrize(
     "fields",
     [pytest.param({}, id="a-full-one"), pytest.param(ORDERS, id="one-of-the-same-tables")],
