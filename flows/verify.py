@@ -10,6 +10,7 @@ from tasks.domain.fingerprint import Verdict
 from tasks.domain.inspection import Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.manifest import Manifest
+from tasks.domain.names import EVERY_BACKUP
 from tasks.domain.phases import VerifyPhase
 from tasks.domain.rerun import begun_as
 from tasks.domain.trials import cramped, fit_only, trials_of
@@ -20,6 +21,7 @@ from tasks.domain.verification import (
     seconds_to_restore,
     verify_outcome,
 )
+from tasks.domain.verify_choice import point_of
 from tasks.domain.verify_listing import listing_findings, sources_of
 from tasks.domain.verify_outcome import Finding, VerifyOutcome
 from tasks.domain.verify_request import VerifyLevel, VerifyOptions, VerifyRequest
@@ -50,7 +52,7 @@ async def verify_backup(
 
     Args:
         installation: Name of the installation.
-        backup: Name of the backup.
+        backup: Name of the backup, or latest or oldest: of the recovery points that count.
         namespace: Its Kubernetes namespace.
         inventory: Path of an inventory file (absolute, read where the run runs), or its content.
         level: listing looks only, download fetches every part, restore is a drill.
@@ -77,30 +79,33 @@ async def verify_backup(
 
 
 async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOutcome:
-    observed = await operation.observe()
-    begun_as(observed, operation.attempt, request=request.without_options())
+    observed, asked = await operation.observe(), request.without_options()
+    begun = begun_as(observed, operation.attempt, request=asked)
+    notes: tuple[str, ...] = ()
+    if request.selects:
+        name, notes = await _chosen(request, operation, observed, begun)
+        request = request.of(name)
     sources = sources_of(request.backup, observed)
     fleet = await operation.begin(
         observed,
         name=request.backup,
-        request=request.without_options(),
+        request=asked,
         steps=len(VerifyPhase) * len(observed.inspections),
     )
-    asked = await fleet.phase(VerifyPhase.PREFLIGHT, fleet.sessions, prove_overrides)
-    able = [fleet.sessions[name] for name in sources if name in succeeded(asked)]
+    proven = await fleet.phase(VerifyPhase.PREFLIGHT, fleet.sessions, prove_overrides)
+    able = [fleet.sessions[name] for name in sources if name in succeeded(proven)]
     manifest = await manifest_or_why(able, request.backup)
     verified = (
         Verified(findings=(manifest,))
         if isinstance(manifest, Finding)
-        else await _tried(fleet, request, manifest, fit_only(observed, failed(asked)))
+        else await _tried(fleet, request, manifest, fit_only(observed, failed(proven)))
     )
+    name = request.backup
     cleaned = await fleet.phase(
-        VerifyPhase.CLEAN,
-        fleet.sessions,
-        lambda session: delete_leftovers(session, request.backup),
+        VerifyPhase.CLEAN, fleet.sessions, lambda session: delete_leftovers(session, name)
     )
     left = error_findings(request.level, observed, failed(cleaned), left_over=True)
-    verified = replace(verified, findings=(*verified.findings, *left))
+    verified = replace(verified, findings=(*verified.findings, *left), notes=notes)
     outcome = verify_outcome(request, operation.attempt, verified, finished=datetime.now(UTC))
     if isinstance(manifest, Manifest) and outcome.verdict is not Verdict.UNKNOWN:
         proof = proof_of(outcome, manifest)
@@ -108,6 +113,17 @@ async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOu
             VerifyPhase.PROOF, fleet.sessions, lambda session: note_proof(session, proof)
         )
     return outcome
+
+
+async def _chosen(
+    request: VerifyRequest, operation: Operation, observed: Observation, begun: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """Choose a point, and say why; a rerun takes the one that was chosen before."""
+    if begun not in (None, EVERY_BACKUP):
+        return str(begun), ()
+    asked = request.without_options()
+    await operation.begin(observed, name=EVERY_BACKUP, request=asked, steps=1)
+    return point_of(await operation.catalogue(), request.backup)
 
 
 async def _tried(

@@ -13,7 +13,8 @@ _BACKUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _OPERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LABEL = re.compile(r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 LATEST = "latest"  # what stands for the name of the newest backup
-_RESERVED_WORDS = frozenset({LATEST, "previous"})
+OLDEST = "oldest"  # and of the oldest one
+_RESERVED_WORDS = frozenset({LATEST, OLDEST, "previous"})
 _SAFETY_PREFIX = "pre-restore-"
 EVERY_BACKUP = "*"  # what an operation on all backups writes where others name one
 _ABORT_PREFIX = "abort:"  # holds a character that no other operation's id may hold

@@ -31,6 +31,7 @@ class Verified:
 
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def copy_findings(trial: Trial, parts: Mapping[str, frozenset[str]] | None) -> tuple[Finding, ...]:
@@ -124,7 +125,7 @@ def verify_outcome(
         started=attempt.started,
         finished=finished,
         replicas=replicas,
-        notes=tuple(finding.message for finding in findings if not finding.replica),
+        notes=(*(f.message for f in findings if not f.replica), *verified.notes),
         next_steps=_next_steps(verdict),
         level=request.level,
         verdict=verdict,

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.domain.names import checked_backup_name
+from tasks.domain.names import LATEST, OLDEST, checked_backup_name
 from tasks.domain.requests import Options, as_value_error, validated
 
 
@@ -31,7 +31,7 @@ class VerifyOptions(Options):
 
 
 class VerifyRequest(BaseModel):
-    """One verification of the backup `backup` on every shard."""
+    """One verification of one backup on every shard. `backup` LATEST or OLDEST: of such a point."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,9 @@ class VerifyRequest(BaseModel):
     @field_validator("backup")
     @classmethod
     def _name_is_usable(cls, name: str) -> str:
-        return as_value_error(lambda: checked_backup_name(name))
+        return (
+            name if name in {LATEST, OLDEST} else as_value_error(lambda: checked_backup_name(name))
+        )
 
     @field_validator("drill_target")
     @classmethod
@@ -60,6 +62,14 @@ class VerifyRequest(BaseModel):
             )
             raise ValueError(message)
         return target
+
+    @property
+    def selects(self) -> bool:
+        """Tell whether the backup is chosen rather than named."""
+        return self.backup in {LATEST, OLDEST}
+
+    def of(self, name: str) -> Self:
+        return self.model_copy(update={"backup": name})
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""

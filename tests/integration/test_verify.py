@@ -146,3 +146,16 @@ async def test_what_nobody_lists_and_what_nobody_can_do_is_refused(one_shard: Be
         await one_shard.verify("nosuch")
     with one_shard.refusal(InvalidRequest, "drill_target", "another-cluster"):
         await one_shard.verify("nosuch", drill_target="another-cluster")
+
+
+async def test_the_newest_and_the_oldest_recovery_point_are_found_by_themselves(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=30)
+    await one_shard.backup("first")
+    await one_shard.backup("middle")
+    await one_shard.backup("last", tables=["shop.*"])  # of some tables: no point that counts
+    newest = await one_shard.verify("latest", level="download")
+    oldest = await one_shard.verify("oldest", level="download")
+    assert (newest.backup_name, newest.verdict) == ("middle", "passed")
+    assert (oldest.backup_name, oldest.verdict) == ("first", "passed")
