@@ -21,13 +21,14 @@ from tasks.discovery import inspect_cluster
 from tasks.domain.abort_result import Abandoned, ways_out
 from tasks.domain.actions import at_work_for
 from tasks.domain.catalogue import Catalogue
-from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable
+from tasks.domain.errors import BackupError, ClusterBusy, ClusterUnavailable, PreflightFailed
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.inventory import Inventory
 from tasks.domain.journal import (
     Entry,
     Event,
     Journal,
+    begun_as_several,
     is_surely_over,
     others_under_way,
 )
@@ -87,6 +88,12 @@ class Operation:
         unreadable = await read_missing_manifests(self._sessions, found, width=width)
         return await look_at_backups(self._cluster, width=width, unreadable=unreadable)
 
+    def _demand_apart(self, journals: Iterable[Journal]) -> None:
+        for journal in journals:
+            if names := begun_as_several(journal, instance=self._lock.ours.instance):
+                message = f"{' and '.join(names)} are one server: mend the inventory"
+                raise PreflightFailed(message)
+
     async def _inspected(self) -> Observation:
         return await inspect_cluster(
             self._cluster,
@@ -125,7 +132,7 @@ class Operation:
 
         `name` and `request` are what a rerun must repeat; `steps` is how many make the progress
         whole. Raises ClusterBusy naming the other operation, NotAllowed where `chops` cannot be
-        written.
+        written, PreflightFailed where two replicas of the inventory are one server.
         """
         own = self.attempt.operation_id
         facts = asdict(self._lock.facts)
@@ -136,6 +143,7 @@ class Operation:
         reading = (read_journal(session.server, operation_id=own) for session in self._sessions)
         journals = await self._everywhere(reading)
         self._demand_dead(others_under_way(journals, operation_id=own), journals)
+        self._demand_apart(journals)
         progress = await Progress.of(steps, what=f"{self.attempt.operation} {name}")
         return Fleet(self._sessions, width=self._options.concurrency, progress=progress)
 
@@ -260,7 +268,7 @@ def _stuck(other: Entry, abandoned: Abandoned) -> ClusterBusy | ClusterUnavailab
 async def begin(session: ReplicaSession, payload: str) -> None:
     """Write down that the operation begins here, before its first command."""
     await prepare_journal(session.server)
-    await session.note(Event.STARTED, payload=payload)
+    await session.note(Event.STARTED, session.replica, payload)
 
 
 @step(task_run_name="end-{session.replica}", **HEALING)

@@ -14,7 +14,7 @@ from typing import Any, Self
 class Event(StrEnum):
     """What a row says."""
 
-    STARTED = "started"  # payload: the request, and under which lock it began
+    STARTED = "started"  # subject: the replica; payload: the request, and the lock it began under
     FINISHED = "finished"  # subject: the instance that wrote it; payload: how it left the tables
     STEP = "step"  # subject: the step that ended well on this replica
     INTENT = "intent"  # subject: the step that is about to begin
@@ -159,6 +159,13 @@ class Journal:
             if entry.event is Event.FINISHED:
                 open_starts.pop(entry.operation_id, None)
         return tuple(open_starts.values())
+
+
+def begun_as_several(journal: Journal, *, instance: str) -> tuple[str, ...]:
+    """Name the replicas as which one attempt began in this one journal: two are one server."""
+    starts = (entry for entry in journal.entries if entry.event is Event.STARTED)
+    names = {e.subject for e in starts if (lock := e.lock()) and lock.instance == instance}
+    return tuple(sorted(names)) if len(names) > 1 else ()
 
 
 def others_under_way(journals: Iterable[Journal], *, operation_id: str) -> tuple[Entry, ...]:

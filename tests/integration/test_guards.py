@@ -111,6 +111,19 @@ async def test_a_malformed_inventory_is_refused_by_file_and_field(
     assert [word for word in [str(path), *words] if word not in str(caught.value)] == []
 
 
+async def test_a_server_that_stands_twice_under_two_addresses_is_noticed(one_shard: Bench) -> None:
+    one_shard.fill_shop()
+    inventory = one_shard.cluster.inventory.model_dump(mode="json")
+    (shard,) = inventory["shards"]
+    (replica,) = shard["replicas"]
+    again = {**replica, "name": "chi-demo-main-1-0", "host": "localhost"}
+    inventory["shards"].append({"name": "1", "replicas": [again]})
+    sent = one_shard.commands(0)
+    with pytest.raises(PreflightFailed, match="chi-demo-main-0-0 and chi-demo-main-1-0 are one"):
+        await one_shard.backup("twice", inventory=inventory)
+    assert one_shard.commands(0) == sent
+
+
 async def test_a_name_that_another_operation_took_is_refused(one_shard: Bench) -> None:
     one_shard.fill_shop(rows=10)
     await one_shard.backup("taken")
