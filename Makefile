@@ -22,7 +22,7 @@ help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: .venv/.sandbox ## back up, destroy and restore a cluster of three shards on this machine (KEEP=1: leave it running)
+demo: .venv/.sandbox ## back up, destroy, restore, drill and prune a cluster of three shards on this machine (KEEP=1: leave it running)
 	@$(BIN)/python -m deployments.sandbox.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: demo-stop
