@@ -97,7 +97,14 @@ def _shortcoming(backup: Backup, request: RestoreRequest) -> str:
     if not request.tables:
         partial = backup.manifest.scope is Scope.PARTIAL
         return "it holds some tables only" if partial else backup.suspect
-    return _lacking(backup.manifest, request)
+    return _lacking(backup.manifest, request) or _emptied(backup.manifest, request, backup.suspect)
+
+
+def _emptied(manifest: ManifestSummary, request: RestoreRequest, suspect: str) -> str:
+    """Take what is suspect of a backup for a reason where it holds no row of these tables."""
+    held = manifest.rows_by_table()
+    rows = sum(held[name] for name in held if any(fnmatchcase(name, p) for p in request.tables))
+    return "" if rows else suspect
 
 
 def _lacking(manifest: ManifestSummary, request: RestoreRequest) -> str:

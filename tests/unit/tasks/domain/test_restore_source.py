@@ -1,5 +1,6 @@
 """Which backup a restore takes when none is named, and when it refuses to choose."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,9 +31,9 @@ def choice(*backups: Backup, **asked: Any) -> Choice:
     return newest_of(make_catalogue(*backups), restore_request(backup="latest", **asked))
 
 
-def holding(name: str, *tables: str, days: float = 1, **fields: Any) -> Backup:
+def holding(name: str, *tables: str, days: float = 1, rows: int = 1, **fields: Any) -> Backup:
     at = ago(days=days)
-    kept = tuple(TableSummary(name=t, table_class=TableClass.LOCAL, rows=1) for t in tables)
+    kept = tuple(TableSummary(name=t, table_class=TableClass.LOCAL, rows=rows) for t in tables)
     replica = ReplicaSummary(
         shard="0",
         replica=replica_name(),
@@ -141,6 +142,14 @@ def test_with_tables_the_newest_that_holds_them_all_whole_is_taken(
         holding("month", "shop.orders", days=1, scope=Scope.PARTIAL, selection=("202601",)),
         tables=tables,
     )
+    assert found.name == expected
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(0, "older"), (1, "emptied")])
+def test_of_a_suspect_backup_tables_are_taken_only_with_rows(rows: int, expected: str) -> None:
+    older = holding("older", "shop.orders", days=2)
+    suspect = holding("emptied", "shop.orders", rows=rows)
+    found = choice(older, replace(suspect, suspect="a table is gone"), tables=["shop.orders"])
     assert found.name == expected
 
 
