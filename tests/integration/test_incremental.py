@@ -1,7 +1,8 @@
 """A chain of increments: each point of it comes back, and nothing is built on a broken one."""
 
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -97,6 +98,23 @@ async def test_nothing_is_built_on_a_broken_backup(one_shard: Bench) -> None:
         made = await one_shard.backup("full", incremental="auto")
     assert base_of(made) == ""
     assert any("in full: no usable base among" in note and "sound" in note for note in made.notes)
+
+
+async def test_an_increment_whose_base_breaks_while_it_is_uploaded_is_no_recovery_point(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=90)
+    await one_shard.backup("base")
+    with ExitStack() as until_the_end:
+        with one_shard.turned(0, pause=("upload.metadata",)):
+            running = asyncio.create_task(one_shard.backup("doomed", incremental="auto"))
+            await one_shard.wait_for(
+                lambda: one_shard.is_at_work(0, "upload"), what="the increment is uploaded"
+            )
+            until_the_end.enter_context(broken(one_shard, "base"))
+        with pytest.raises(OperationIncomplete, match="base is listed as broken"):
+            await running
+    assert "doomed.manifest" not in one_shard.listed(0, "remote")
 
 
 async def test_a_rerun_keeps_its_base_and_waits_for_it_to_be_sound(one_shard: Bench) -> None:
