@@ -1,0 +1,126 @@
+"""The first look: what a replica lists, and does not list, held against the manifest."""
+
+from typing import Any
+
+import pytest
+
+from tasks.domain.errors import BackupNotFound
+from tasks.domain.fingerprint import Verdict
+from tasks.domain.listing import Listed
+from tasks.domain.manifest import Manifest
+from tasks.domain.names import manifest_name
+from tasks.domain.verify_listing import listing_findings, sources_of
+from tasks.domain.verify_outcome import verdict_of
+from tests.builders import (
+    BACKUP,
+    make_inspection,
+    make_listed,
+    make_listing,
+    make_manifest,
+    make_observation,
+    make_replica_record,
+    replica_name,
+)
+
+COMPANION = make_listed(manifest_name(BACKUP))
+BROKEN = "broken (can't stat metadata.json)"
+
+
+def make_seen(*rows: Listed, shard: int = 0, replica: int = 0) -> Any:
+    return make_inspection(shard, replica, listing=make_listing(*rows))
+
+
+def made(base: str = "", *, replicas: int = 1) -> Manifest:
+    """Make the manifest of one shard, as one or all of its replicas stored it."""
+    records = [make_replica_record(0, number, base=base) for number in range(replicas)]
+    return make_manifest(*records)
+
+
+def verdict(*rows: Listed, base: str = "") -> Verdict:
+    return verdict_of(listing_findings(made(base), make_observation(make_seen(*rows))))
+
+
+@pytest.mark.parametrize(
+    ("rows", "base", "expected"),
+    [
+        pytest.param([make_listed(), COMPANION], "", "passed", id="whole"),
+        pytest.param([make_listed()], "", "failed", id="no-manifest"),
+        pytest.param([COMPANION], "", "failed", id="no-data"),
+        pytest.param([], "", "could not tell", id="nothing-remote-at-all"),
+        pytest.param([make_listed(location="local")], "", "could not tell", id="local-rows-only"),
+        pytest.param([make_listed(desc=BROKEN), COMPANION], "", "failed", id="broken"),
+        pytest.param([make_listed(size_bytes=0), COMPANION], "", "failed", id="without-a-size"),
+        pytest.param([make_listed(size_bytes=999), COMPANION], "", "could not tell", id="size"),
+        pytest.param(
+            [make_listed(required="base"), make_listed("base"), COMPANION],
+            "base",
+            "passed",
+            id="whole-chain",
+        ),
+        pytest.param([make_listed(required="base"), COMPANION], "base", "failed", id="no-base"),
+        pytest.param(
+            [make_listed(required="base"), make_listed("base", desc=BROKEN), COMPANION],
+            "base",
+            "failed",
+            id="broken-base",
+        ),
+        pytest.param(
+            [make_listed(required="x"), make_listed("x"), COMPANION], "base", "failed", id="other"
+        ),
+        pytest.param(
+            [make_listed(size_bytes=5000), COMPANION], "base", "passed", id="made-full-since"
+        ),
+    ],
+)
+def test_a_listing_is_judged_by_what_it_shows(rows: list[Listed], base: str, expected: str) -> None:
+    assert verdict(*rows, base=base) == expected
+
+
+def test_a_shard_that_does_not_answer_cannot_be_told() -> None:
+    manifest = make_manifest()
+    answering = make_seen(make_listed(), COMPANION)
+    observed = make_observation(answering, unreachable={replica_name(1): "no answer"})
+    found = {finding.shard: finding for finding in listing_findings(manifest, observed)}
+    assert found["0"].verdict is Verdict.PASSED
+    assert found["1"].verdict is Verdict.UNKNOWN
+    assert "no answer" in found["1"].message
+
+
+def test_a_sibling_that_lists_the_one_copy_of_its_shard_answers_for_it() -> None:
+    observed = make_observation(
+        make_seen(make_listed(), COMPANION, replica=1), unreachable={replica_name(): "no answer"}
+    )
+    assert verdict_of(listing_findings(made(), observed)) is Verdict.PASSED
+
+
+def test_a_sibling_with_a_copy_of_its_own_does_not_answer_for_another_one() -> None:
+    observed = make_observation(
+        make_seen(make_listed(), COMPANION, replica=1), unreachable={replica_name(): "no answer"}
+    )
+    found = listing_findings(made(replicas=2), observed)
+    assert {(f.replica, f.verdict.value) for f in found} == {
+        (replica_name(), "could not tell"),
+        (replica_name(0, 1), "passed"),
+    }
+
+
+def test_a_backup_without_tables_on_a_shard_needs_its_manifest_there_only() -> None:
+    manifest = make_manifest(make_replica_record(tables=[]))
+    observed = make_observation(make_seen(COMPANION))
+    assert verdict_of(listing_findings(manifest, observed)) is Verdict.PASSED
+
+
+def test_a_name_that_nobody_lists_is_refused_only_where_everybody_answers() -> None:
+    nobody = make_seen(make_listed("other"))
+    with pytest.raises(BackupNotFound, match=BACKUP):
+        sources_of(BACKUP, make_observation(nobody))
+    silent = make_observation(nobody, unreachable={replica_name(1): "no answer"})
+    assert sources_of(BACKUP, silent) == ()
+
+
+def test_the_manifest_is_read_where_a_whole_copy_is_listed() -> None:
+    spoiled = make_listed(manifest_name(BACKUP), desc=BROKEN)
+    observed = make_observation(
+        make_seen(make_listed(), spoiled), make_seen(make_listed(), COMPANION, shard=1)
+    )
+    assert sources_of(BACKUP, observed) == (replica_name(1),)
