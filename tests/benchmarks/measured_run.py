@@ -31,8 +31,13 @@ def counted() -> Counter[str]:
 async def main(asked: dict[str, Any]) -> dict[str, Any]:
     from flows.backup import backup_cluster  # noqa: PLC0415
     from flows.restore import restore_cluster  # noqa: PLC0415
+    from flows.verify import verify_backup  # noqa: PLC0415
 
-    flows: dict[str, Any] = {"backup": backup_cluster, "restore": restore_cluster}
+    flows: dict[str, Any] = {
+        "backup": backup_cluster,
+        "verify": verify_backup,
+        "restore": restore_cluster,
+    }
     flow = flows[asked["operation"]]
     sent = counted()
     cpu, began = time.process_time(), time.monotonic()

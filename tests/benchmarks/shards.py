@@ -1,4 +1,4 @@
-"""What a backup and a restore cost as shards are added, against one shard alone.
+"""What a backup, a drill and a restore cost as shards are added, against one shard alone.
 
 `python -m tests.benchmarks.shards [N ...]`: so many stand-ins, after 1, 2 and 4 real nodes.
 """
@@ -30,8 +30,11 @@ STAND_INS = (1, 16, 64, 256, 1000)
 DURATIONS = Durations()
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "backup": {"backup_name": "measured"},
+    "verify": {"backup": "measured"},
     "restore": {"backup": "measured", "overwrite": True},
 }
+# a drill sends what a restore sends, but for the schema
+ONE_BY_ONE = {"backup": BACKUP, "verify": RESTORE, "restore": RESTORE}
 HEAD = (
     "shards",
     "wall s",
@@ -100,8 +103,10 @@ def run_flow(operation: str, inventory: Inventory, api_url: str) -> Run:
     return Run(shards=len(inventory.shards), measured=measured, rows=rows)
 
 
-def on_real_nodes(directory: Path, api_url: str) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {operation: [] for operation in FORMS}
+Runs = dict[str, list[Run]]
+
+
+def on_real_nodes(directory: Path, api_url: str, runs: Runs) -> None:
     for shards in REAL:
         place = directory / f"real-{shards}"
         with Cluster.start(place, Layout(shards=shards), bound_to_me=True) as cluster:
@@ -110,28 +115,23 @@ def on_real_nodes(directory: Path, api_url: str) -> dict[str, list[Run]]:
             bench.fill_shop(rows=100_000)
             for operation, found in runs.items():
                 found.append(run_flow(operation, cluster.inventory, api_url))
-    return runs
 
 
-def on_stand_ins(
-    directory: Path, api_url: str, counts: Sequence[int]
-) -> tuple[dict[str, list[Run]], dict[str, float]]:
+def on_stand_ins(directory: Path, api_url: str, counts: Sequence[int], runs: Runs) -> None:
     """Run on stand-ins; also one after the other, really, on the first of them."""
     with Cluster.start(directory / "model", Layout(), bound_to_me=True) as cluster:
         bench = Bench(cluster)
         bench.fill_shop()
         like = {"learned": learned(bench.nodes[0]), "contents": contents_of(bench.nodes[0], "shop")}
-    runs: dict[str, list[Run]] = {operation: [] for operation in FORMS}
-    slow: dict[str, float] = {}
     for shards in counts:
         with standins(directory, shards, durations=DURATIONS, **like) as found:
             for operation, done in runs.items():
                 done.append(run_flow(operation, found.inventory, api_url))
                 print(f"{operation} of {shards} stand-ins is done", file=sys.stderr, flush=True)
             if shards == counts[0]:
-                slow["backup"] = asyncio.run(really_run(found.inventory, BACKUP))
-                slow["restore"] = asyncio.run(really_run(found.inventory, RESTORE))
-    return runs, slow
+                for commands in (BACKUP, RESTORE):
+                    seconds = asyncio.run(really_run(found.inventory, commands))
+                    print(f"`{'`, `'.join(commands)}` really run one by one: {seconds:.1f} s.\n")
 
 
 def shown(title: str, runs: Sequence[Run], one_by_one: Mapping[int, float]) -> str:
@@ -141,16 +141,27 @@ def shown(title: str, runs: Sequence[Run], one_by_one: Mapping[int, float]) -> s
 
 
 def main(counts: Sequence[int]) -> None:
+    real: Runs = {operation: [] for operation in FORMS}
+    stood: Runs = {operation: [] for operation in FORMS}
     with tempfile.TemporaryDirectory(prefix="chops-bench-") as place:
         directory = Path(place)
         with served_prefect(directory / "prefect") as server:
-            real = on_real_nodes(directory, server.api_url)
-            found, slow = on_stand_ins(directory, server.api_url, counts)
-    for operation, commands in (("backup", BACKUP), ("restore", RESTORE)):
-        print(shown(f"{operation}, sandbox nodes", real[operation], {}))
-        by_number = {shards: computed(shards, commands, DURATIONS) for shards in counts}
-        print(shown(f"{operation}, stand-ins", found[operation], by_number))
-        print(f"One by one, really run on {counts[0]}: {slow[operation]:.1f} s.\n")
+            try:
+                on_real_nodes(directory, server.api_url, real)
+                on_stand_ins(directory, server.api_url, counts, stood)
+            finally:  # what was measured before a run failed is not lost
+                tell(real, stood)
+
+
+def tell(real: Runs, stood: Runs) -> None:
+    for operation, commands in ONE_BY_ONE.items():
+        if real[operation]:
+            print(shown(f"{operation}, sandbox nodes", real[operation], {}))
+        if stood[operation]:
+            slow = {
+                run.shards: computed(run.shards, commands, DURATIONS) for run in stood[operation]
+            }
+            print(shown(f"{operation}, stand-ins", stood[operation], slow))
 
 
 if __name__ == "__main__":

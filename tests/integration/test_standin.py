@@ -12,6 +12,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from flows.backup import backup_cluster
 from flows.restore import restore_cluster
+from flows.verify import verify_backup
 from tasks.clickhouse.client import open_cluster
 from tasks.domain.errors import ServerError
 from tasks.domain.inventory import Inventory
@@ -48,9 +49,10 @@ async def stood_in(document: dict[str, Any]) -> AsyncIterator[tuple[Inventory, t
         yield inventory_of(tuple(shard.port for shard in shards)), shards
 
 
-async def back_up_and_restore(inventory: Inventory) -> None:
+async def all_flows(inventory: Inventory) -> None:
     usual: dict[str, Any] = {"installation": "demo", "inventory": inventory, "options": QUICK}
     await backup_cluster(backup_name="alike", **usual)
+    await verify_backup(backup="alike", **usual)
     await restore_cluster(backup="alike", overwrite=True, **usual)
 
 
@@ -96,10 +98,10 @@ async def test_a_flow_hears_the_same_of_a_stand_in_as_of_a_real_node(
     one_shard.fill_shop()
     document = document_of(one_shard, 1)
     with listening(monkeypatch) as real:
-        await back_up_and_restore(one_shard.cluster.inventory)
+        await all_flows(one_shard.cluster.inventory)
     async with stood_in(document) as (inventory, _):
         with listening(monkeypatch) as stood:
-            await back_up_and_restore(inventory)
+            await all_flows(inventory)
     assert set(stood) == set(real)
     assert {s: types for s, (types, _) in stood.items()} == {
         s: types for s, (types, _) in real.items()
@@ -128,6 +130,6 @@ async def test_what_a_shard_is_asked_does_not_depend_on_the_number_of_shards(
 async def asked_of_the_last(document: dict[str, Any]) -> Counter[str]:
     """Count statements at a shard that does not hold the lock; polls depend on the clock alone."""
     async with stood_in(document) as (inventory, shards):
-        await back_up_and_restore(inventory)
+        await all_flows(inventory)
         asked = shards[-1].shard.asked
     return Counter({s: n for s, n in asked.items() if "system.backup_actions ORDER" not in s})

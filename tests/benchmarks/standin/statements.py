@@ -165,6 +165,29 @@ def _create_table(shard: Shard, found: re.Match[str], request: Request) -> None:
 
 
 @knows(
+    "CREATE TABLE <table> <what>",
+    table=r"`(?P<database>chops_scratch_\w+)`\.`(?P<name>\w+)`",
+    what=r"\(.*\) ENGINE = MergeTree PARTITION BY .*",
+)
+def _create_scratch_table(shard: Shard, found: re.Match[str], request: Request) -> None:
+    shard.contents.create(found["database"], found["name"], request.statement)
+
+
+@knows("SYSTEM STOP MERGES <table>", table=r"`chops_scratch_\w+`\.`\w+`")
+def _stop_merges(*_: Any) -> None:
+    """Nothing merges here anyhow."""
+
+
+@knows(
+    "CHECK TABLE <table> FORMAT JSONEachRow",
+    table=r"`(?P<database>chops_scratch_\w+)`\.`(?P<name>\w+)`",
+)
+def _check(shard: Shard, found: re.Match[str], _: Request) -> Rows:
+    parts = shard.contents.parts_of([f"{found['database']}.{found['name']}"])
+    return [{"part_path": part["name"], "is_passed": True, "message": ""} for part in parts]
+
+
+@knows(
     "DROP TABLE IF EXISTS <table> SYNC<settings>",
     table=r"`?(?P<database>\w+)`?\.`?(?P<name>[^`\s]+)`?",
     settings="( SETTINGS max_table_size_to_drop = 0, check_table_dependencies = 0)?",
