@@ -110,7 +110,7 @@ def _wish(request: BackupRequest, observed: Observation, attempt: Attempt) -> Wi
 
 async def _carried_out(wish: Wish, operation: Operation, observed: Observation) -> BackupOutcome:
     name, request = wish.backup_name, wish.request
-    wish = replace(wish, catalogue=await operation.catalogue())
+    wish = replace(wish, catalogue=await operation.glance())
     plan = plan_backup(wish, operation.topology, observed)  # refuses before anything is sent
     fleet = await operation.begin(
         observed,

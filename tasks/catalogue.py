@@ -35,16 +35,16 @@ class _Known(BaseModel):
 
 
 async def look_at_backups(
-    cluster: Cluster, *, width: int, unreadable: Mapping[str, str] = {}
+    cluster: Cluster, *, width: int, unreadable: Mapping[str, str] = {}, absence: bool = True
 ) -> Catalogue:
     """Merge what every replica lists and knows; writes nothing and needs no lock.
 
     Where a backup seems to be missing somewhere, all are looked at once more: of two listings that
-    differ, neither tells what is there.
+    differ, neither tells what is there. Not so where nothing is concluded from `absence`.
     """
     first = await _looks(cluster, width=width)
     catalogue = catalogue_of(cluster.topology, first, unreadable=unreadable)
-    if not any(backup.lacking for backup in catalogue.backups):
+    if not (absence and any(backup.lacking for backup in catalogue.backups)):
         return catalogue
     await asyncio.sleep(_SETTLING_SECONDS)
     second = await _looks(cluster, width=width)

@@ -88,6 +88,10 @@ class Operation:
         unreadable = await read_missing_manifests(self._sessions, found, width=width)
         return await look_at_backups(self._cluster, width=width, unreadable=unreadable)
 
+    async def glance(self) -> Catalogue:
+        """Look once at what is listed and known: for what is not there, `catalogue` looks twice."""
+        return await look_at_backups(self._cluster, width=self._options.concurrency, absence=False)
+
     def _demand_apart(self, journals: Iterable[Journal]) -> None:
         for journal in journals:
             if names := begun_as_several(journal, instance=self._lock.ours.instance):
