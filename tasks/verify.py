@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tasks.clickhouse import commands
 from tasks.clickhouse.listing import read_listing
+from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.parts import read_frozen, read_parts
 from tasks.clickhouse.scratch import (
     drop_scratch_databases,
@@ -40,7 +41,6 @@ from tasks.domain.verify_request import VerifyLevel
 from tasks.download import bring_copy
 from tasks.fan_out import HEALING, step
 from tasks.leftovers import drop_scratch
-from tasks.restore import any_manifest
 
 _LONGEST_NAMES = 50_000  # characters of table names in one command
 
@@ -98,13 +98,20 @@ async def note_proof(session: ReplicaSession, proof: Proof) -> None:
 
 
 async def manifest_or_why(sources: Sequence[ReplicaSession], backup: str) -> Manifest | Finding:
-    """Read the manifest; where no copy can be read, that is what was found out."""
-    if not sources:
-        return no_manifest()
-    try:
-        return await any_manifest(sources, backup)
-    except BackupUnusable as error:
-        return unreadable_manifest(sources[0].shard, sources[0].replica, error)
+    """Read the first copy of the manifest that can be read; else say what was found out."""
+    unusable: list[Finding] = []
+    for source in sources:
+        try:
+            return await look_into_manifest(source, backup)
+        except BackupUnusable as error:
+            unusable.append(unreadable_manifest(source.shard, source.replica, error))
+    return unusable[0] if unusable else no_manifest()
+
+
+@step(task_run_name="manifest-{session.replica}", **HEALING)
+async def look_into_manifest(session: ReplicaSession, backup: str) -> Manifest:
+    """Read the manifest from the bucket, each time anew: what was read once may be lost since."""
+    return await read_manifest(session.sidecar, backup)
 
 
 class _Drill:

@@ -1,5 +1,7 @@
 """A backup is verified on every shard: what is whole passes, what is damaged is named."""
 
+import shutil
+
 import pytest
 
 from tasks.clickhouse.client import open_cluster
@@ -159,3 +161,25 @@ async def test_the_newest_and_the_oldest_recovery_point_are_found_by_themselves(
     oldest = await one_shard.verify("oldest", level="download")
     assert (newest.backup_name, newest.verdict) == ("middle", "passed")
     assert (oldest.backup_name, oldest.verdict) == ("first", "passed")
+
+
+async def test_an_increment_is_drilled_with_its_chain_and_fails_without_its_base(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=60)
+    await one_shard.backup("grown-full")
+    one_shard.add_orders(0, rows=40, first=5000)
+    await one_shard.backup("grown", incremental="grown-full")
+    drilled = await one_shard.verify("grown")
+    assert (drilled.verdict, sum(finding.rows for finding in drilled.findings)) == ("passed", 100)
+
+    shutil.rmtree(copy_of(one_shard, 0, "grown-full"))
+    listed = await one_shard.verify("grown", level="listing")
+    assert listed.verdict == "failed"
+    assert [f.message for f in listed.findings if "grown-full" in f.message and not f.passed]
+    lost = await one_shard.verify("grown")
+    assert lost.verdict == "failed"
+    assert {finding.level for finding in lost.findings if not finding.passed} == {
+        "listing",
+        "download",
+    }
