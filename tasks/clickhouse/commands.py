@@ -60,7 +60,7 @@ class Command:
 
 def create(name: str, token: Token, *, tables: tuple[str, ...], flags: "CreateFlags") -> Command:
     """Freeze `tables` into the local copy `name`."""
-    values = {"tables": ",".join(tables), "partitions": ",".join(flags.partitions)}
+    values = {"tables": ",".join(tables), "partitions": flags.partitions}
     switches = [
         switch
         for switch, wanted in (

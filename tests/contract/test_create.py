@@ -133,6 +133,9 @@ def test_partitions_can_be_asked_for_per_table(bench: Bench) -> None:
     bench.succeed("create --tables=app.* --partitions=app.t1:1 b1")
     parts = {name: row["parts"] for name, row in bench.tables_of("b1").items()}
     assert parts == {"app.t1": 1, "app.t2": 2}
+    bench.succeed("create --tables=app.* --partitions=app.t1:1 --partitions=app.t2:0 b2")
+    parts = {name: row["parts"] for name, row in bench.tables_of("b2").items()}
+    assert parts == {"app.t1": 1, "app.t2": 1}
 
 
 def test_a_schema_backup_holds_no_parts(bench: Bench) -> None:

@@ -156,12 +156,28 @@ def test_a_create_keeps_what_was_asked_for_besides_rows() -> None:
         partitions=("202601", "shop.orders:all"), rbac=True, configs=True, named_collections=True
     )
     words = make_create(flags=flags).text.split(" ")
-    assert words[-5:-1] == [
-        "--partitions=202601,shop.orders:all",
+    assert words[-6:-1] == [
+        "--partitions=202601",
+        "--partitions=shop.orders:all",
         "--rbac",
         "--configs",
         "--named-collections",
     ]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(commands.download, id="download"),
+        pytest.param(commands.restore_data, id="data"),
+    ],
+)
+def test_partitions_of_each_table_stand_in_a_flag_of_their_own(
+    build: Callable[..., Command],
+) -> None:
+    partitions = ("shop.orders:1,2", "shop.names:3")
+    words = build(BACKUP, TOKEN, tables=TABLES, partitions=partitions).text.split(" ")
+    assert [w for w in words if "partitions" in w] == [f"--partitions={p}" for p in partitions]
 
 
 def test_definitions_alone_are_asked_for_by_a_flag() -> None:
