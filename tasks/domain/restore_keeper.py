@@ -11,6 +11,7 @@ from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Observation
 from tasks.domain.replication import KeeperEntry
 from tasks.domain.restore_plan import ReplicaRestore, RestorePlan
+from tasks.domain.restore_request import Mode
 
 
 def paths_to_ask(plan: RestorePlan) -> dict[str, tuple[str, ...]]:
@@ -29,7 +30,7 @@ def demand_no_strangers(
     plan: RestorePlan, observed: Observation, registered: Mapping[str, Iterable[str]]
 ) -> None:
     """Raise PreflightFailed naming every replica in the way. `registered`: path -> its replicas."""
-    ours = {(entry.path, entry.replica_name) for entry in _dropped_or_made(plan, observed)}
+    ours = {(entry.path, entry.replica_name) for entry in _expected(plan, observed)}
     strangers = [
         KeeperEntry(path, name)
         for path, names in sorted(registered.items())
@@ -48,12 +49,14 @@ def _to_register(part: ReplicaRestore) -> Iterator[tuple[str, KeeperEntry]]:
         yield from part.entries.items()
 
 
-def _dropped_or_made(plan: RestorePlan, observed: Observation) -> Iterator[KeeperEntry]:
-    """List the entries of tables that this restore drops, or made itself."""
+def _expected(plan: RestorePlan, observed: Observation) -> Iterator[KeeperEntry]:
+    """List the entries of tables that this restore drops, made itself, or joins by intention."""
+    joined = plan.request.mode is Mode.MISSING
+    made = {table.full_name for part in plan.replicas for table in part.restored if joined}
     for part in plan.replicas:
         names = part.names
         for state in observed.of(part.replica).replication:
-            if state.table in names:
+            if state.table in names | made:
                 yield KeeperEntry(state.path, state.replica_name)
 
 

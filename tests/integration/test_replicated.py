@@ -157,3 +157,33 @@ async def test_one_replica_is_no_source_for_siblings_on_paths_of_their_own(
     own_paths.drop("shop")
     with own_paths.refusal(PreflightFailed, "chi-demo-main-0-1", "AllReplicas", after_asking=True):
         await own_paths.restore("of-one")
+
+
+async def test_a_partition_a_lost_table_and_rows_beside_come_back_beside_living_siblings(
+    replicas: Bench,
+) -> None:
+    open_shop(replicas)
+    month = "(SELECT * FROM shop.orders WHERE toYYYYMM(day) = 202602)"
+    before, whole = contents(replicas, month), contents(replicas)
+    await replicas.backup("some")
+    replicas.add_orders(1, first=5000)
+    catch_up(replicas)
+    form = {"tables": ["shop.orders"]}
+    done = await replicas.restore("some", partitions=["202602"], overwrite=True, **form)
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    assert contents(replicas, month) == before
+    assert counts(replicas) == [500, 500, 300, 300]
+
+    replicas.nodes[1].query("DROP TABLE shop.orders SYNC")
+    done = await replicas.restore("some", mode="missing", **form)
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    catch_up(replicas)
+    assert counts(replicas) == [500, 500, 300, 300]
+
+    done = await replicas.restore("some", mode="beside", database_mapping=["shop:rescued"], **form)
+    assert (done.status, done.verdict) == (Status.COMPLETED, "passed")
+    rescued = "SELECT count(), sum(cityHash64(*)) FROM rescued.orders"
+    assert [replicas.nodes[number].query(rescued) for number in (0, 2)] == whole[::2]
+    assert counts(replicas) == [500, 500, 300, 300]
+    engines = "SELECT DISTINCT engine FROM system.tables WHERE database = 'rescued'"
+    assert replicas.everywhere(engines) == [["MergeTree"], [""]] * 2

@@ -46,11 +46,11 @@ def target(number: int, *tables: Any, **fields: Any) -> Any:
     return make_target(0, number, *tables, replication=states, **fields)
 
 
-def planned(*targets: Any, table: Any = None) -> tuple[RestorePlan, Any]:
+def planned(*targets: Any, table: Any = None, **asked: Any) -> tuple[RestorePlan, Any]:
     record = make_replica_record(0, 0, tables=[table or replicated()])
     observed = make_observation(*targets)
     plan = make_restore_plan(
-        restore_request(overwrite=True),
+        restore_request(**(asked or {"overwrite": True})),
         manifest=make_manifest(record),
         topology=PAIR,
         observed=observed,
@@ -129,3 +129,21 @@ def test_nothing_is_asked_where_nothing_is_made_any_more() -> None:
     done = (made(table), *(make_entry(Event.STEP, s) for s in (Step.SCHEMA, Step.DATA)))
     plan, _ = planned(*(target(n, table, journal=make_journal(*done)) for n in range(2)))
     assert paths_to_ask(plan) == {}
+
+
+@pytest.mark.parametrize(
+    ("standing", "joins"),
+    [
+        pytest.param(replicated(), True, id="the-same-table"),
+        pytest.param(replicated("renamed"), False, id="another-at-its-path"),
+    ],
+)
+def test_a_table_that_is_missing_joins_its_siblings_and_nobody_else(
+    standing: Any, *, joins: bool
+) -> None:
+    plan, observed = planned(target(0), target(1, standing), mode="missing")
+    if joins:
+        demand_no_strangers(plan, observed, {PATH: ["1"]})
+        return
+    with pytest.raises(PreflightFailed, match="renamed"):
+        demand_no_strangers(plan, observed, {PATH: ["1"]})
