@@ -94,11 +94,12 @@ async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOu
     )
     proven = await fleet.phase(VerifyPhase.PREFLIGHT, fleet.sessions, prove_overrides)
     able = [fleet.sessions[name] for name in sources if name in succeeded(proven)]
-    manifest = await manifest_or_why(able, request.backup)
+    fit = fit_only(observed, failed(proven))
+    manifest = await manifest_or_why(able, request.backup, fit)
     verified = (
         Verified(findings=(manifest,))
         if isinstance(manifest, Finding)
-        else await _tried(fleet, request, manifest, fit_only(observed, failed(proven)))
+        else await _tried(fleet, request, manifest, fit)
     )
     name = request.backup
     cleaned = await fleet.phase(

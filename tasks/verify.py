@@ -28,8 +28,10 @@ from tasks.domain.errors import (
     ServerError,
 )
 from tasks.domain.fingerprint import Part, Verdict
+from tasks.domain.inspection import Observation
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
+from tasks.domain.names import manifest_name
 from tasks.domain.proofs import Proof
 from tasks.domain.scratch_tables import scratch_definition
 from tasks.domain.tables import Table, scratch_database, table_patterns
@@ -97,15 +99,19 @@ async def note_proof(session: ReplicaSession, proof: Proof) -> None:
     await session.note(Event.VERIFIED, proof.backup_name, proof.model_dump_json())
 
 
-async def manifest_or_why(sources: Sequence[ReplicaSession], backup: str) -> Manifest | Finding:
+async def manifest_or_why(
+    sources: Sequence[ReplicaSession], backup: str, observed: Observation
+) -> Manifest | Finding:
     """Read the first copy of the manifest that can be read; else say what was found out."""
     unusable: list[Finding] = []
     for source in sources:
         try:
             return await look_into_manifest(source, backup)
         except BackupUnusable as error:
-            unusable.append(unreadable_manifest(source.shard, source.replica, error))
-    return unusable[0] if unusable else no_manifest()
+            listed = await source.holds(manifest_name(backup), location="remote")
+            place = (source.shard, source.replica)
+            unusable.append(unreadable_manifest(*place, error, still_listed=listed))
+    return unusable[0] if unusable else no_manifest(observed)
 
 
 @step(task_run_name="manifest-{session.replica}", **HEALING)

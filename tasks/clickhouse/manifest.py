@@ -10,7 +10,7 @@ from tasks.clickhouse.client import Server
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.tables import create_database, drop_database, identifier
 from tasks.clickhouse.tidy import tidied
-from tasks.domain.errors import ActionFailed, BackupUnusable
+from tasks.domain.errors import ActionFailed, BackupUnusable, ServerError
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
 from tasks.domain.tables import RESERVED_DATABASE, scratch_database
@@ -77,7 +77,11 @@ async def _fetched(sidecar: Sidecar, name: str, scratch: str) -> str:
     await sidecar.perform(
         commands.restore_data(name, sidecar.token(), tables=_PATTERN, database_mapping=mapping)
     )
-    rows = await server.rows(f"SELECT manifest FROM {identifier(scratch)}.manifest")
+    try:
+        rows = await server.rows(f"SELECT manifest FROM {identifier(scratch)}.manifest")
+    except ServerError as error:  # a part that was spoiled is attached without a word
+        message = f"{name} is corrupt: {error}"
+        raise BackupUnusable(message) from error
     if len(rows) != 1:
         message = f"{name} is corrupt: it holds {len(rows)} rows instead of one"
         raise BackupUnusable(message)

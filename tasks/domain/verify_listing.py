@@ -20,28 +20,45 @@ _LISTING = VerifyLevel.LISTING
 def sources_of(backup: str, observed: Observation) -> tuple[str, ...]:
     """Name the replicas that list the manifest. Raises BackupNotFound where nobody lists anything.
 
-    Not so where somebody does not answer.
+    Not so where somebody does not answer, or lists nothing remote at all.
     """
     name = manifest_name(backup)
     having = [seen for seen in observed.inspections if seen.listing.holds(name, location="remote")]
     known = any(seen.listing.has(backup) for seen in observed.inspections)
-    if not having and not known and not observed.unreachable:
+    doubtful = [seen for seen in observed.inspections if not seen.listing.remote_rows]
+    if not (having or known or doubtful or observed.unreachable):
         raise BackupNotFound(f"no shard lists a backup named {backup}")
     return tuple(seen.replica for seen in having)
 
 
-def no_manifest() -> Finding:
-    """Say that nobody who answers knows what the backup should hold."""
-    message = (
-        "could not tell: no replica that answers lists its manifest, so it was never completed, "
-        "or another tool made it"
-    )
-    return Finding(shard="", replica="", level=_LISTING, verdict=Verdict.UNKNOWN, message=message)
-
-
-def unreadable_manifest(shard: str, replica: str, error: BackupUnusable) -> Finding:
+def no_manifest(observed: Observation) -> Finding:
+    """Say that nobody who answers knows what the backup should hold, and why that may be."""
+    silent = [f"{replica}: {why}" for replica, why in observed.unreachable.items()]
+    silent += [
+        f"{seen.replica} lists nothing remote"
+        for seen in observed.inspections
+        if not seen.listing.remote_rows
+    ]
+    why = "; ".join(silent) or "it was never completed, or another tool made it"
     return Finding(
-        shard=shard, replica=replica, level=_LISTING, verdict=Verdict.FAILED, message=str(error)
+        shard="",
+        replica="",
+        level=_LISTING,
+        verdict=Verdict.UNKNOWN,
+        message=f"could not tell: no replica shows its manifest: {why}",
+    )
+
+
+def unreadable_manifest(
+    shard: str, replica: str, error: BackupUnusable, *, still_listed: bool
+) -> Finding:
+    """Judge a manifest that could not be read: where it is not listed any more, all may be away."""
+    return Finding(
+        shard=shard,
+        replica=replica,
+        level=_LISTING,
+        verdict=Verdict.FAILED if still_listed else Verdict.UNKNOWN,
+        message=str(error),
     )
 
 

@@ -183,3 +183,18 @@ async def test_an_increment_is_drilled_with_its_chain_and_fails_without_its_base
         "listing",
         "download",
     }
+
+
+async def test_a_manifest_that_is_spoiled_fails_and_one_that_is_out_of_reach_is_a_doubt(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=10)
+    await one_shard.backup("illegible")
+    with one_shard.turned(0, remote_away=True):
+        away = await one_shard.verify("illegible")
+    assert away.verdict == "could not tell"
+    (archive,) = archives(one_shard, 0, "illegible.manifest", "chops.manifest")
+    flip_a_byte(archive, "data.bin")
+    spoiled = await one_shard.verify("illegible", level="listing")
+    assert spoiled.verdict == "failed"
+    assert [finding for finding in spoiled.findings if "manifest" in finding.message]

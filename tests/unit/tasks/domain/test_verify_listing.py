@@ -6,10 +6,11 @@ import pytest
 
 from tasks.domain.errors import BackupNotFound
 from tasks.domain.fingerprint import Verdict
+from tasks.domain.inspection import Observation
 from tasks.domain.listing import Listed
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
-from tasks.domain.verify_listing import listing_findings, sources_of
+from tasks.domain.verify_listing import listing_findings, no_manifest, sources_of
 from tasks.domain.verify_outcome import verdict_of
 from tests.builders import (
     BACKUP,
@@ -110,12 +111,14 @@ def test_a_backup_without_tables_on_a_shard_needs_its_manifest_there_only() -> N
     assert verdict_of(listing_findings(manifest, observed)) is Verdict.PASSED
 
 
-def test_a_name_that_nobody_lists_is_refused_only_where_everybody_answers() -> None:
+def test_a_name_that_nobody_lists_is_refused_only_where_everybody_surely_does_not() -> None:
     nobody = make_seen(make_listed("other"))
     with pytest.raises(BackupNotFound, match=BACKUP):
         sources_of(BACKUP, make_observation(nobody))
     silent = make_observation(nobody, unreachable={replica_name(1): "no answer"})
     assert sources_of(BACKUP, silent) == ()
+    blind = make_observation(nobody, make_seen(shard=1))
+    assert sources_of(BACKUP, blind) == ()
 
 
 def test_the_manifest_is_read_where_a_whole_copy_is_listed() -> None:
@@ -124,3 +127,23 @@ def test_the_manifest_is_read_where_a_whole_copy_is_listed() -> None:
         make_seen(make_listed(), spoiled), make_seen(make_listed(), COMPANION, shard=1)
     )
     assert sources_of(BACKUP, observed) == (replica_name(1),)
+
+
+@pytest.mark.parametrize(
+    ("observed", "why"),
+    [
+        pytest.param(make_observation(make_seen(make_listed())), "another tool", id="foreign"),
+        pytest.param(make_observation(make_seen()), "lists nothing remote", id="away"),
+        pytest.param(
+            make_observation(make_seen(make_listed()), unreachable={"r": "no answer"}),
+            "r: no answer",
+            id="silent",
+        ),
+    ],
+)
+def test_without_a_manifest_nothing_can_be_told_and_the_reason_is(
+    observed: Observation, why: str
+) -> None:
+    finding = no_manifest(observed)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert why in finding.message
