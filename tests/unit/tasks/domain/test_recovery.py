@@ -396,26 +396,3 @@ def test_what_a_later_attempt_did_counts_again() -> None:
     journal = journal_of("started", "create?", "undone", "started", "upload?")
     assert journal.last(Event.INTENT, Step.UPLOAD) is not None
     assert journal.last(Event.INTENT, Step.CREATE) is None
-
-
-VERIFYING: State = {
-    "lists": [("local", BACKUP), ("local", MANIFEST), ("remote", BACKUP), ("remote", MANIFEST)]
-}
-
-
-@pytest.mark.parametrize(
-    ("journal", "goes"),
-    [
-        pytest.param("started", [MANIFEST], id="reading-the-manifest"),
-        pytest.param("started download?", [MANIFEST, BACKUP], id="downloading"),
-        pytest.param("started download? drill?", [MANIFEST, BACKUP], id="drilling"),
-    ],
-)
-@pytest.mark.parametrize("silent", ["", "chi-demo-main-9-0"], ids=["all-answer", "one-is-silent"])
-def test_a_verification_is_undone_and_takes_only_the_local_copies_that_it_brought(
-    journal: str, goes: list[str], silent: str
-) -> None:
-    seen = interrupted(remains(journal=journal, **VERIFYING), operation="verify", silent=silent)
-    (remedy,) = recover(seen)
-    assert remedy.way is Way.UNDO
-    assert remedy.delete == tuple(("local", copy) for copy in goes)
