@@ -16,6 +16,7 @@ from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import ActionFailed, BackupError, LockLost
 from tasks.domain.journal import Event, Journal, Step
+from tasks.domain.listing import Listing
 from tasks.domain.names import manifest_name
 from tasks.domain.phases import PrunePhase
 from tasks.domain.prune_plan import Doomed, PrunePlan
@@ -51,13 +52,23 @@ async def note_states(session: ReplicaSession, states: Mapping[str, Event], plan
         await session.note(Event.INTENT, Step.PLAN, plan)
 
 
+@step(task_run_name="announce-{doomed.name}", **_SOON)
+async def announce_deletion(sessions: Sequence[ReplicaSession], doomed: Doomed) -> Removal:
+    """Write down which backup is about to go, unless something forbids it here."""
+    for session in sessions:
+        if session.replica not in doomed.replicas:
+            continue
+        why = await _hindrance(session, doomed, await read_listing(session.server))
+        if why:
+            return Removal(hindered=why)
+        announced = doomed.announced_on(session.replica)
+        await session.note(Event.DELETING, doomed.name, announced.model_dump_json())
+    return Removal()
+
+
 @step(task_run_name="manifest-{doomed.name}", **_SOON)
 async def delete_shard_manifest(sessions: Sequence[ReplicaSession], doomed: Doomed) -> Removal:
     """Take the backup's word back: from now on it is no recovery point, whatever happens."""
-    for session in sessions:
-        if session.replica in doomed.replicas:
-            announced = doomed.announced_on(session.replica)
-            await session.note(Event.DELETING, doomed.name, announced.model_dump_json())
     return await _remove(sessions, doomed, manifest_name(doomed.name), on=doomed.listed_on)
 
 
@@ -79,15 +90,20 @@ async def _remove(
         unsure = not listing.remote_rows and session.replica in on
         if found is None and not unsure:
             continue
-        actions = await read_actions(session.server)
-        hold = hold_of([await read_retention(session.server)])
-        why = f"held: {hold}" if hold else doomed.hindrance(session.replica, listing, actions)
-        why = why or await _refused(session, name)
+        why = await _hindrance(session, doomed, listing) or await _refused(session, name)
         if why:
             return Removal(freed=freed, hindered=why)
         freed[session.replica] = found.size_bytes if found else 0
         await session.note(Event.DELETED, name, str(freed[session.replica]))
     return Removal(freed=freed)
+
+
+async def _hindrance(session: ReplicaSession, doomed: Doomed, listing: Listing) -> str:
+    """Say what forbids the deletion as things stand on one replica now; empty for nothing."""
+    hold = hold_of([await read_retention(session.server)])
+    if hold:
+        return f"held: {hold}"
+    return doomed.hindrance(session.replica, listing, await read_actions(session.server))
 
 
 async def _refused(session: ReplicaSession, name: str) -> str:
@@ -102,6 +118,12 @@ async def _refused(session: ReplicaSession, name: str) -> str:
 
 
 Remove = Callable[[Sequence[ReplicaSession], Doomed], Awaitable[Removal]]
+# each on all shards before the next one: what forbids a deletion anywhere forbids it everywhere
+_COURSE: Mapping[PrunePhase, Remove] = {
+    PrunePhase.ANNOUNCE: announce_deletion,
+    PrunePhase.MANIFEST: delete_shard_manifest,
+    PrunePhase.DATA: delete_shard_backup,
+}
 
 
 class Pruning:
@@ -120,7 +142,7 @@ class Pruning:
 
     @property
     def steps(self) -> int:
-        return 2 * len(self._of_shard) * len(self._plan.doomed)
+        return len(_COURSE) * len(self._of_shard) * len(self._plan.doomed)
 
     async def to_the_end(self) -> Pruned:
         """Delete what can be deleted. A shard that fails once is left for the next prune."""
@@ -146,11 +168,12 @@ class Pruning:
         if strange:
             return f"{strange[0]} lists it, and cannot be worked on"
         shards = {self._fleet.sessions[replica].shard for replica in doomed.replicas}
-        why = await self._everywhere(PrunePhase.MANIFEST, shards, delete_shard_manifest, doomed)
-        if not why:
-            why = await self._everywhere(PrunePhase.DATA, shards, delete_shard_backup, doomed)
+        for phase, remove in _COURSE.items():
+            why = await self._everywhere(phase, shards, remove, doomed)
+            if why:
+                return why
         left = sorted(shards & self._down.keys())
-        return why or "; ".join(f"shard {shard}: {self._down[shard]}" for shard in left)
+        return "; ".join(f"shard {shard}: {self._down[shard]}" for shard in left)
 
     async def _everywhere(
         self, phase: PrunePhase, shards: Collection[str], remove: Remove, doomed: Doomed

@@ -40,9 +40,10 @@ class RestorePhase(Phase):
 
 
 class PrunePhase(Phase):
-    """The last two come once for each backup that is deleted."""
+    """All but the first come once for each backup that is deleted."""
 
     LOOK = "look"
+    ANNOUNCE = "announce"
     MANIFEST = "manifests"
     DATA = "data"
 

@@ -195,7 +195,7 @@ async def test_a_child_that_came_since_the_plan_blocks(
 ) -> None:
     await backed_up(three_shards, "c1", "c2")
     moment = Moment(
-        phase=PrunePhase.MANIFEST, replica=three_shards.members[2].replica, point=Point.BEFORE
+        phase=PrunePhase.ANNOUNCE, replica=three_shards.members[2].replica, point=Point.BEFORE
     )
     with another_process(prefect_server, three_shards, "prune", moment, keep_last=1) as flow:
         assert flow.is_held()
@@ -204,7 +204,8 @@ async def test_a_child_that_came_since_the_plan_blocks(
         flow.go_on()
         end = flow.end()
     assert (end.error, "late needs it" in end.told) == ("OperationIncomplete", True)
-    assert all("c1" in listed for listed in names(three_shards))
+    kept = whole("c1", "c2")
+    assert names(three_shards) == [kept, kept, kept | {"late"}]
     three_shards.tell(2, "delete local late")
 
 
