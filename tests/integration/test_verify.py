@@ -17,6 +17,12 @@ from tests.integration.kinds import ROWS, SCHEMA, answers, statements
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
 
 SEEN = "CREATE TABLE shop.seen (id UInt64) ENGINE = MergeTree ORDER BY id"
+EXPIRED = (
+    "CREATE TABLE kinds.expired (day Date) ENGINE = MergeTree ORDER BY day "
+    "TTL day + INTERVAL 1 DAY SETTINGS merge_with_ttl_timeout = 0",
+    "SYSTEM STOP MERGES kinds.expired",
+    "INSERT INTO kinds.expired SELECT toDate('2020-01-01') + number FROM numbers(30)",
+)
 ACTIVE_ROWS = "SELECT * FROM other.counted ORDER BY at"
 
 
@@ -31,7 +37,7 @@ async def proofs(bench: Bench) -> list[Proof]:
 async def test_a_drill_brings_back_rows_of_every_kind_and_touches_nothing_that_is_in_use(
     one_shard: Bench,
 ) -> None:
-    one_shard.everywhere(*statements(SCHEMA), *statements(ROWS))
+    one_shard.everywhere(*statements(SCHEMA), *statements(ROWS), *EXPIRED)
     await one_shard.backup("drilled")
     before, held, counted = answers(one_shard), one_shard.state(), one_shard.everywhere(ACTIVE_ROWS)
     done = await one_shard.verify("drilled")
@@ -41,6 +47,7 @@ async def test_a_drill_brings_back_rows_of_every_kind_and_touches_nothing_that_i
         "kinds.rich",
         "kinds.versions",
         "kinds.daily",
+        "kinds.expired",
         "other.names",
         "other.counted",
     }
