@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
+from flows.list import list_backups
 from tasks.clickhouse.client import open_cluster
 from tasks.clickhouse.journal import read_known
+from tasks.domain.catalogue_result import ListOutcome
 from tasks.domain.errors import BackupNotFound, InvalidRequest
 from tasks.domain.journal import Event
 from tasks.domain.outcomes import Status
@@ -17,9 +19,12 @@ from tests.integration.kinds import ROWS, SCHEMA, answers, statements
 pytestmark = [pytest.mark.sandbox, pytest.mark.prefect]
 
 SEEN = "CREATE TABLE shop.seen (id UInt64) ENGINE = MergeTree ORDER BY id"
+EXPIRING = """
+CREATE TABLE kinds.expired (day Date) ENGINE = MergeTree ORDER BY day
+TTL day + INTERVAL 1 DAY SETTINGS merge_with_ttl_timeout = 0
+"""
 EXPIRED = (
-    "CREATE TABLE kinds.expired (day Date) ENGINE = MergeTree ORDER BY day "
-    "TTL day + INTERVAL 1 DAY SETTINGS merge_with_ttl_timeout = 0",
+    EXPIRING,
     "SYSTEM STOP MERGES kinds.expired",
     "INSERT INTO kinds.expired SELECT toDate('2020-01-01') + number FROM numbers(30)",
 )
@@ -168,6 +173,12 @@ async def test_the_newest_and_the_oldest_recovery_point_are_found_by_themselves(
     oldest = await one_shard.verify("oldest", level="download")
     assert (newest.backup_name, newest.verdict) == ("middle", "passed")
     assert (oldest.backup_name, oldest.verdict) == ("first", "passed")
+    shown: ListOutcome = await list_backups(**one_shard.form({}))
+    proven = {
+        line.name: line.proof and (line.proof.level, line.proof.verdict) for line in shown.backups
+    }
+    assert proven["first"] == proven["middle"] == ("download", "passed")
+    assert proven["last"] is None
 
 
 async def test_an_increment_is_drilled_with_its_chain_and_fails_without_its_base(
