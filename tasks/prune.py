@@ -100,10 +100,9 @@ async def _remove(
 
 async def _hindrance(session: ReplicaSession, doomed: Doomed, listing: Listing) -> str:
     """Say what forbids the deletion as things stand on one replica now; empty for nothing."""
+    why = doomed.hindrance(session.replica, listing, await read_actions(session.server))
     hold = hold_of([await read_retention(session.server)])
-    if hold:
-        return f"held: {hold}"
-    return doomed.hindrance(session.replica, listing, await read_actions(session.server))
+    return why or (f"held: {hold}" if hold else "")
 
 
 async def _refused(session: ReplicaSession, name: str) -> str:

@@ -190,10 +190,10 @@ async def test_what_is_not_seen_or_is_held_deletes_nothing(three_shards: Bench) 
     assert (await prune(three_shards, keep_last=1)).deleted == ("h1",)
 
 
-async def test_a_child_that_came_since_the_plan_blocks(
+async def test_a_child_or_a_hold_that_came_since_the_plan_stops_it(
     three_shards: Bench, prefect_server: PrefectServer
 ) -> None:
-    await backed_up(three_shards, "c1", "c2")
+    await backed_up(three_shards, "c1", "c2", "c3")
     moment = Moment(
         phase=PrunePhase.ANNOUNCE, replica=three_shards.members[2].replica, point=Point.BEFORE
     )
@@ -201,12 +201,15 @@ async def test_a_child_that_came_since_the_plan_blocks(
         assert flow.is_held()
         three_shards.tell(2, "create --tables=shop.* late")
         three_shards.tell(2, "upload --diff-from-remote=c1 late")
+        three_shards.tell(2, "delete local late")
+        await hold_installation(**three_shards.form({}, reason="audit 8, says ann"))
         flow.go_on()
         end = flow.end()
-    assert (end.error, "late needs it" in end.told) == ("OperationIncomplete", True)
-    kept = whole("c1", "c2")
+    assert end.error == "OperationIncomplete"
+    for word in ("c1: late needs it", "c2: held: audit 8, says ann"):
+        assert word in end.told
+    kept = whole("c1", "c2", "c3")
     assert names(three_shards) == [kept, kept, kept | {"late"}]
-    three_shards.tell(2, "delete local late")
 
 
 async def test_one_delete_serves_the_replicas_that_share_a_path(two_by_two: Bench) -> None:
