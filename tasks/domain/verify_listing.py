@@ -114,7 +114,8 @@ def _truth(seen: Inspection, record: ReplicaRecord, name: str) -> tuple[Verdict,
         return Verdict.FAILED, (
             f"{name} needs {row.required}, while its manifest names {record.base or 'no base'}"
         )
-    if row.size_bytes != record.size_bytes and row.required == record.base:
+    # an increment of which nothing had to be sent is listed with the size of what was frozen
+    if not record.base and row.size_bytes != record.size_bytes:
         return Verdict.UNKNOWN, (
             f"could not tell: {name} is listed with {row.size_bytes} bytes, and had "
             f"{record.size_bytes} when it was made"

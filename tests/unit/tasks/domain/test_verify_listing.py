@@ -58,6 +58,12 @@ def verdict(*rows: Listed, base: str = "") -> Verdict:
             "passed",
             id="whole-chain",
         ),
+        pytest.param(
+            [make_listed(required="base", size_bytes=5000), make_listed("base"), COMPANION],
+            "base",
+            "passed",
+            id="increment-that-sent-nothing",
+        ),
         pytest.param([make_listed(required="base"), COMPANION], "base", "failed", id="no-base"),
         pytest.param(
             [make_listed(required="base"), make_listed("base", desc=BROKEN), COMPANION],
