@@ -22,7 +22,7 @@ from tasks.domain.verification import (
     verify_outcome,
 )
 from tasks.domain.verify_choice import point_of
-from tasks.domain.verify_listing import listing_findings, sources_of
+from tasks.domain.verify_listing import sources_of
 from tasks.domain.verify_outcome import Finding, VerifyOutcome
 from tasks.domain.verify_request import VerifyLevel, VerifyOptions, VerifyRequest
 from tasks.fleet import Fleet, failed, succeeded
@@ -31,7 +31,7 @@ from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides
 from tasks.reports import report_plan
 from tasks.runs import concluded, this_attempt
-from tasks.verify import manifest_or_why, note_proof, try_download, try_restore
+from tasks.verify import look_at_listings, manifest_or_why, note_proof, try_download, try_restore
 
 
 @flow(flow_run_name="verify-{installation}", persist_result=False)
@@ -99,7 +99,7 @@ async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOu
     verified = (
         Verified(findings=(manifest,))
         if isinstance(manifest, Finding)
-        else await _tried(fleet, request, manifest, fit)
+        else await _tried(operation, fleet, request, manifest, fit)
     )
     name = request.backup
     cleaned = await fleet.phase(
@@ -128,10 +128,14 @@ async def _chosen(
 
 
 async def _tried(
-    fleet: Fleet, request: VerifyRequest, manifest: Manifest, observed: Observation
+    operation: Operation,
+    fleet: Fleet,
+    request: VerifyRequest,
+    manifest: Manifest,
+    observed: Observation,
 ) -> Verified:
     """Go as far as the level says; a copy that fails at one level is not tried at the next."""
-    listed = listing_findings(manifest, observed)
+    listed = await look_at_listings(operation, manifest, observed)
     if request.level is VerifyLevel.LISTING:
         return Verified(findings=listed)
     options, name = request.options, request.backup

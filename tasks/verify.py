@@ -37,13 +37,20 @@ from tasks.domain.scratch_tables import scratch_definition
 from tasks.domain.tables import Table, scratch_database, table_patterns
 from tasks.domain.trials import Trial, Tried
 from tasks.domain.verification import copy_findings, drilled_tables, table_finding, verdict_on
-from tasks.domain.verify_listing import no_manifest, unreadable_manifest
+from tasks.domain.verify_listing import (
+    listing_findings,
+    no_manifest,
+    steady,
+    unreadable_manifest,
+)
 from tasks.domain.verify_outcome import Finding, verdict_of
 from tasks.domain.verify_request import VerifyLevel
 from tasks.download import bring_copy
 from tasks.fan_out import HEALING, step
 from tasks.leftovers import drop_scratch
+from tasks.operation import Operation
 
+_SETTLING_SECONDS = 2.0
 _LONGEST_NAMES = 50_000  # characters of table names in one command
 
 
@@ -112,6 +119,17 @@ async def manifest_or_why(
             place = (source.shard, source.replica)
             unusable.append(unreadable_manifest(*place, error, still_listed=listed))
     return unusable[0] if unusable else no_manifest(observed)
+
+
+async def look_at_listings(
+    operation: Operation, manifest: Manifest, observed: Observation
+) -> tuple[Finding, ...]:
+    """Hold the listings against the manifest; once more where something seems to be missing."""
+    found = listing_findings(manifest, observed)
+    if verdict_of(found) is not Verdict.FAILED:
+        return found
+    await asyncio.sleep(_SETTLING_SECONDS)
+    return steady(found, listing_findings(manifest, await operation.observe()))
 
 
 @step(task_run_name="manifest-{session.replica}", **HEALING)

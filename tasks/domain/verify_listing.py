@@ -3,7 +3,7 @@
 A listing proves presence only; where it shows nothing remote it proves nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tasks.domain.errors import BackupNotFound, BackupUnusable
 from tasks.domain.fingerprint import Verdict
@@ -69,6 +69,22 @@ def listing_findings(manifest: Manifest, observed: Observation) -> tuple[Finding
         finding
         for record in manifest.replicas
         for finding in _listed(record, manifest, seen.get(record.replica), observed)
+    )
+
+
+def steady(first: tuple[Finding, ...], second: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Fail only what two looks show alike: a listing may lack for a moment what is there."""
+    again = set(second)
+    return tuple(
+        found
+        if found.verdict is not Verdict.FAILED or found in again
+        else found.model_copy(
+            update={
+                "verdict": Verdict.UNKNOWN,
+                "message": f"could not tell: two looks differ, the first one: {found.message}",
+            }
+        )
+        for found in first
     )
 
 

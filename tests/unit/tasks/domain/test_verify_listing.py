@@ -10,7 +10,7 @@ from tasks.domain.inspection import Observation
 from tasks.domain.listing import Listed
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
-from tasks.domain.verify_listing import listing_findings, no_manifest, sources_of
+from tasks.domain.verify_listing import listing_findings, no_manifest, sources_of, steady
 from tasks.domain.verify_outcome import verdict_of
 from tests.builders import (
     BACKUP,
@@ -153,3 +153,11 @@ def test_without_a_manifest_nothing_can_be_told_and_the_reason_is(
     finding = no_manifest(observed)
     assert finding.verdict is Verdict.UNKNOWN
     assert why in finding.message
+
+
+def test_what_only_one_of_two_looks_misses_is_a_doubt() -> None:
+    gone = listing_findings(made(), make_observation(make_seen(COMPANION)))
+    back = listing_findings(made(), make_observation(make_seen(make_listed(), COMPANION)))
+    assert verdict_of(steady(gone, gone)) is Verdict.FAILED
+    assert verdict_of(steady(gone, back)) is Verdict.UNKNOWN
+    assert verdict_of(steady(back, gone)) is Verdict.PASSED
