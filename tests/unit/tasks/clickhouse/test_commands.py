@@ -75,6 +75,20 @@ def test_an_empty_backup_is_a_failure(command: Command) -> None:
 
 
 @every_command
+def test_no_part_is_left_out_because_it_cannot_be_read(command: Command) -> None:
+    assert "--env=MAX_BROKEN_PART_RATIO=0" in command.text.split(" ")
+
+
+def test_rows_are_attached_part_by_part_so_that_no_live_replica_is_dropped_for_them() -> None:
+    command = commands.restore_data(
+        BACKUP, TOKEN, tables=TABLES, database_mapping={"shop": "b", "crm": "a"}
+    )
+    words = command.text.split(" ")
+    assert "--env=CLICKHOUSE_RESTORE_AS_ATTACH=false" in words
+    assert "--restore-database-mapping=crm:a,shop:b" in words
+
+
+@every_command
 def test_a_command_is_recognised_by_its_operation(command: Command) -> None:
     action = Action(command=command.text, status=ActionStatus.SUCCESS)
     assert action.belongs_to(OPERATION)
