@@ -12,7 +12,8 @@ from tasks.clickhouse.journal import read_known
 from tasks.clickhouse.listing import read_listing
 from tasks.clickhouse.manifest import read_manifest
 from tasks.clickhouse.session import ReplicaSession
-from tasks.domain.catalogue import Backup, Catalogue, catalogue_of
+from tasks.domain.catalogue import Backup, Catalogue
+from tasks.domain.catalogue_merge import catalogue_of
 from tasks.domain.errors import BackupError, LockLost
 from tasks.domain.journal import Event, Journal
 from tasks.domain.look import Look

@@ -40,13 +40,17 @@ class ReplicaPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPlan:
-    """One backup of a whole cluster, decided. `uncovered`: rows that no chosen replica holds."""
+    """One backup of a whole cluster, decided. `uncovered`: rows that no chosen replica holds.
+
+    `doubts`: why it should not take the place of an earlier one.
+    """
 
     backup_name: str
     request: BackupRequest
     replicas: tuple[ReplicaPlan, ...]
     uncovered: tuple[str, ...]
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     def of(self, replica: str) -> ReplicaPlan:
         return next(plan for plan in self.replicas if plan.replica == replica)
@@ -67,6 +71,7 @@ def plan_backup(wish: Wish, topology: Topology, observed: Observation) -> Backup
     if findings:
         message = "the cluster cannot be backed up as asked: " + "; ".join(findings)
         raise PreflightFailed(message)
+    doubts = _half_restored(chosen)
     return BackupPlan(
         backup_name=name,
         request=request,
@@ -76,9 +81,10 @@ def plan_backup(wish: Wish, topology: Topology, observed: Observation) -> Backup
             *(f"{replica} was left out: {why}" for replica, why in observed.unreachable.items()),
             *(choice.note for choice in choices.values() if choice.note),
             *_full_ones(request, plans),
-            *_half_restored(chosen),
+            *doubts,
             *_unmatched(request, plans),
         ),
+        doubts=doubts,
     )
 
 
@@ -167,14 +173,14 @@ def _nothing(request: BackupRequest) -> str:
     return "there is no table to back up on any shard"
 
 
-def _half_restored(chosen: Sequence[Inspection]) -> list[str]:
+def _half_restored(chosen: Sequence[Inspection]) -> tuple[str, ...]:
     """Tell where a backup may hold less than people think."""
-    return [
+    return tuple(
         f"{seen.place}: restore operation {operation_id} ended half way there and no later one "
-        "made it whole: tables may lack rows, so do not let this backup replace an earlier one"
+        "made it whole: tables may lack rows, so this backup is suspect"
         for seen in chosen
         if (operation_id := half_restored_by(seen.journal)) is not None
-    ]
+    )
 
 
 def _unmatched(request: BackupRequest, plans: Sequence[ReplicaPlan]) -> list[str]:

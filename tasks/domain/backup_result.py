@@ -40,6 +40,7 @@ def manifest_of(plan: BackupPlan, topology: Topology, attempt: Attempt, stored: 
             for name, record in stored.records.items()
         ),
         uncovered=plan.uncovered,
+        doubts=plan.doubts,
     )
 
 

@@ -1,23 +1,14 @@
-"""The catalogue: which backups exist, merged from what every replica lists, and what each is worth.
-
-A listing proves presence only: what is not seen on a replica that does not answer, or that lists
-no remote row at all, is unknown and never absent.
-"""
+"""The catalogue: which backups exist, and what each is worth."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from tasks.domain.listing import Listed
-from tasks.domain.look import Look
 from tasks.domain.manifest_summary import ManifestSummary
-from tasks.domain.names import backup_of, is_companion, manifest_name
-from tasks.domain.proofs import Proof
+from tasks.domain.proofs import Proof, standing_proof
 from tasks.domain.requests import Scope
-from tasks.domain.suspicion import suspects
-from tasks.domain.topology import Topology
 
 
 class State(StrEnum):
@@ -50,8 +41,9 @@ class Backup:
 
     `copies` may show one copy of a shard several times.
 
-    `why`: what makes it less than complete. `listed_on`: replicas that list its manifest;
-    `unreadable`: why it cannot be read. `children`: backups that need this one.
+    `why`: what makes it less than complete. `listed_on`: replicas that list its manifest whole,
+    `marked_on`: in any state; `unreadable`: why it cannot be read. `children`: backups that need
+    this one.
     """
 
     name: str
@@ -63,6 +55,7 @@ class Backup:
     ours: bool = False
     unreadable: str = ""
     listed_on: tuple[str, ...] = ()
+    marked_on: tuple[str, ...] = ()
     suspect: str = ""
     proofs: tuple[Proof, ...] = ()
     children: frozenset[str] = frozenset()
@@ -74,9 +67,13 @@ class Backup:
 
     @property
     def counts(self) -> bool:
-        """Tell whether it is a point that keeps all: what retention and `latest` go by."""
-        full = self.manifest is not None and self.manifest.scope is Scope.FULL
-        return self.is_point and self.ours and full and not self.suspect
+        """Tell whether it is a point of this cluster that surely keeps all.
+
+        One that was adopted does not: nobody knows what its rows were.
+        """
+        found = self.manifest
+        keeps_all = found is not None and found.scope is Scope.FULL and not found.adopted
+        return self.is_point and self.ours and keeps_all and not self.suspect
 
     @property
     def at(self) -> datetime:
@@ -104,8 +101,9 @@ class Backup:
         return {shard: frozenset(names) for shard, names in found.items()}
 
     @property
-    def last_proof(self) -> Proof | None:
-        return max(self.proofs, key=lambda proof: proof.at, default=None)
+    def proof(self) -> Proof | None:
+        """Give what to go by: a failure until a try that goes as far passes."""
+        return standing_proof(self.proofs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,172 +129,3 @@ class Catalogue:
         """Backups whose manifest is listed, and neither known nor known to be unreadable."""
         waiting = (b for b in self.backups if b.manifest is None and not b.unreadable)
         return tuple(b for b in waiting if b.listed_on and b.copies)
-
-
-def catalogue_of(
-    topology: Topology, looks: Iterable[Look], *, unreadable: Mapping[str, str] = {}
-) -> Catalogue:
-    """Merge what every replica says. `unreadable`: manifests that cannot be read, and why."""
-    seen = tuple(looks)
-    names = sorted({name for look in seen for name in _names(look)})
-    alone = {name: _alone(name, topology, seen) for name in names}
-    backups = [_in_its_chain(backup, alone, seen) for backup in alone.values()]
-    backups.sort(key=lambda backup: (backup.at, backup.name))
-    points = [b.manifest for b in backups if b.is_point and b.ours and b.manifest is not None]
-    why = suspects(points)
-    return Catalogue(
-        backups=tuple(
-            replace(b, suspect=why.get(b.name, ""), unreadable=unreadable.get(b.name, ""))
-            for b in backups
-        ),
-        troubles={look.replica: look.doubt for look in seen if look.doubt},
-        idle=_idle(seen),
-    )
-
-
-def _idle(looks: tuple[Look, ...]) -> frozenset[str]:
-    """Name the replicas that list nothing where another one of their shard does."""
-    used = {look.shard for look in looks if look.listing and look.listing.remote_rows}
-    return frozenset(look.replica for look in looks if look.is_empty and look.shard in used)
-
-
-def _is_of(manifest: ManifestSummary, topology: Topology) -> bool:
-    ours = (topology.installation, topology.cluster)
-    return (manifest.installation, manifest.cluster) == ours
-
-
-def _names(look: Look) -> set[str]:
-    listed = {row.name for row in look.listing.remote_rows} if look.listing else set()
-    own = {name for name in listed if not is_companion(name)}
-    return own | {backup for name in listed if (backup := backup_of(name)) is not None}
-
-
-def _alone(name: str, topology: Topology, looks: tuple[Look, ...]) -> Backup:
-    """Judge one backup apart from the backups that it needs."""
-    copies = tuple(_copy(look, row) for look in looks if (row := look.remote(name)) is not None)
-    summaries = [s for look in looks if (s := look.summary(name)) is not None]
-    differ = len({summary.operation_id for summary in summaries}) > 1
-    manifest = summaries[0] if summaries and not differ else None
-    broken = [copy for copy in copies if copy.broken]
-    expected = _expected(manifest, topology)
-    doubts = {shard: _doubt(shard, holders, copies, looks) for shard, holders in expected.items()}
-    missing = {shard: doubt for shard, doubt in doubts.items() if doubt is not None}
-    doubtful = [doubt for doubt in missing.values() if doubt]
-    lacking = tuple(shard for shard, doubt in missing.items() if not doubt)
-    if broken:
-        state, why = State.BROKEN, f"{broken[0].replica} lists it as {broken[0].broken}"
-    elif differ:
-        state, why = State.BROKEN, "its copies of the manifest are of different backups"
-    elif lacking:
-        state, why = State.INCOMPLETE, f"missing on shard {', '.join(lacking)}"
-    elif doubtful:
-        state, why = State.UNKNOWN, doubtful[0]
-    else:
-        state, why = State.COMPLETE, ""
-    companion = manifest_name(name)
-    listed = [(look, row) for look in looks if (row := look.remote(companion)) is not None]
-    return Backup(
-        name=name,
-        state=state,
-        why=why,
-        copies=copies,
-        lacking=lacking,
-        manifest=manifest,
-        ours=manifest is not None and _is_of(manifest, topology),
-        listed_on=tuple(look.replica for look, row in listed if not row.broken),
-        proofs=_proofs(name, manifest, looks),
-    )
-
-
-def _copy(look: Look, row: Listed) -> Copy:
-    return Copy(
-        shard=look.shard,
-        replica=look.replica,
-        size_bytes=row.size_bytes,
-        created_at=row.created_at,
-        base=row.required,
-        broken=(row.desc or "broken") if row.broken else "",
-    )
-
-
-def _expected(manifest: ManifestSummary | None, topology: Topology) -> dict[str, list[str]]:
-    """Name for every shard that must have a copy the replicas that stored it, where known."""
-    if manifest is None:
-        return {shard.name: [] for shard in topology.shards}
-    expected: dict[str, list[str]] = defaultdict(list)
-    for stored in manifest.replicas:
-        if stored.tables:  # a replica without tables has nothing to upload
-            expected[stored.shard].append(stored.replica)
-    return expected
-
-
-def _doubt(
-    shard: str, holders: list[str], copies: tuple[Copy, ...], looks: tuple[Look, ...]
-) -> str | None:
-    """Tell what is missing of one shard: None for nothing, else why that is in doubt, if it is."""
-    whole = {copy.replica for copy in copies if copy.shard == shard and not copy.broken}
-    here = [look for look in looks if look.shard == shard]
-    answering = {look.replica for look in here if not look.doubt}
-    if whole and all(holder in whole or holder not in answering for holder in holders):
-        return None
-    if not here:
-        return f"shard {shard} is not of this cluster"
-    return next((look.doubt for look in here if look.doubt), "")
-
-
-def _in_its_chain(backup: Backup, alone: Mapping[str, Backup], looks: tuple[Look, ...]) -> Backup:
-    """Judge a backup together with those that it needs, and name those that need it."""
-    children = frozenset(
-        other.name for other in alone.values() if backup.name in set().union(*other.bases.values())
-    )
-    backup = replace(backup, children=children)
-    if backup.state is not State.COMPLETE:
-        return backup
-    for shard, bases in backup.bases.items():
-        for base in sorted(bases):
-            state, why = _chain_state(shard, base, alone, looks, seen=frozenset({backup.name}))
-            if state is not State.COMPLETE:
-                return replace(backup, state=state, why=why)
-    return backup
-
-
-def _chain_state(
-    shard: str,
-    name: str,
-    alone: Mapping[str, Backup],
-    looks: tuple[Look, ...],
-    *,
-    seen: frozenset[str],
-) -> tuple[State, str]:
-    """Follow one shard's chain down to its full backup."""
-    here = [copy for copy in alone[name].copies if copy.shard == shard] if name in alone else []
-    if not here:
-        doubt = next((look.doubt for look in looks if look.shard == shard and look.doubt), "")
-        if doubt:
-            return State.UNKNOWN, f"it needs {name}: {doubt}"
-        return State.BROKEN, f"it needs {name}, which is missing on shard {shard}"
-    broken = next((copy for copy in here if copy.broken), None)
-    if broken is not None:
-        return State.BROKEN, f"it needs {name}, which {broken.replica} lists as {broken.broken}"
-    for base in {copy.base for copy in here if copy.base}:
-        if base in seen:
-            return State.BROKEN, f"its chain on shard {shard} comes back to {base}"
-        state, why = _chain_state(shard, base, alone, looks, seen=seen | {name})
-        if state is not State.COMPLETE:
-            return state, why
-    return State.COMPLETE, ""
-
-
-def _proofs(
-    name: str, manifest: ManifestSummary | None, looks: tuple[Look, ...]
-) -> tuple[Proof, ...]:
-    """Keep the proofs of this very backup, each once, the oldest first."""
-    if manifest is None:
-        return ()
-    own = {
-        proof.verification_id: proof
-        for look in looks
-        for proof in look.proofs
-        if (proof.backup_name, proof.backup_operation_id) == (name, manifest.operation_id)
-    }
-    return tuple(sorted(own.values(), key=lambda proof: proof.at))

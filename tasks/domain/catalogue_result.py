@@ -83,11 +83,11 @@ class ListOutcome(Outcome):
     def facts(self) -> dict[str, str]:
         newest = next((backup for backup in self.backups if backup.counts), None)
         age = f"{newest.name}, {human_age(self.finished - newest.at)} old" if newest else "none"
-        proven = next((b for b in self.backups if b.proof and b.proof.verdict == "passed"), None)
+        proven = next((b for b in self.backups if b.proof and b.proof.is_drill), None)
         return {
             "installation": self.installation,
             "newest full recovery point": age,
-            "newest that was proven": proven.name if proven else "none",
+            "newest that a drill proved": proven.name if proven else "none",
         }
 
     @property
@@ -161,7 +161,7 @@ def _listed(backup: Backup, catalogue: Catalogue, tables: Sequence[str]) -> List
         "owner": manifest.installation,
         "schedule": manifest.schedule,
         "suspect": backup.suspect,
-        "proof": backup.last_proof,
+        "proof": backup.proof,
         "tables": _rows(manifest, tables),
     }
     return plain.model_copy(update=known)

@@ -4,6 +4,7 @@ A listing proves presence only: with the object store away it answers with the l
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Listed:
         return self.desc.startswith(("broken", "parse metadata.json error"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: indices are made once, when first asked for
 class Listing:
     """All rows of one sidecar."""
 
@@ -35,16 +36,14 @@ class Listing:
     def remote(self, name: str) -> Listed | None:
         return self._find("remote", name)
 
-    @property
+    @cached_property
     def remote_rows(self) -> frozenset[Listed]:
         return frozenset(row for row in self.rows if row.location == "remote")
 
     def holds(self, name: str, *, location: str | None = None) -> bool:
         """Tell whether a whole copy is listed, there or anywhere."""
-        return any(
-            row.name == name and not row.broken and location in (None, row.location)
-            for row in self.rows
-        )
+        places = ("local", "remote") if location is None else (location,)
+        return any((row := self._find(where, name)) and not row.broken for where in places)
 
     def chain(self, name: str) -> tuple[Listed, ...]:
         """Follow what a remote backup needs, down to its full one, as far as it is there whole."""
@@ -68,8 +67,11 @@ class Listing:
         return f"its chain comes back to {wanted}"
 
     def has(self, name: str) -> bool:
-        return any(row.name == name for row in self.rows)
+        return any(self._find(location, name) for location in ("local", "remote"))
 
     def _find(self, location: str, name: str) -> Listed | None:
-        found = (r for r in self.rows if (r.location, r.name) == (location, name))
-        return next(found, None)
+        return self._by_place.get((location, name))
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], Listed]:
+        return {(row.location, row.name): row for row in reversed(self.rows)}  # the first counts

@@ -56,6 +56,10 @@ class Look:
     def remote(self, name: str) -> Listed | None:
         return None if self.listing is None else self.listing.remote(name)
 
+    def gap(self, name: str) -> str:
+        """Say what a backup lacks here of itself, or of what it needs."""
+        return "" if self.listing is None else self.listing.gap(name)
+
     def summary(self, name: str) -> ManifestSummary | None:
         """Give what is known of the very manifest that is listed here."""
         companion = self.remote(manifest_name(name))

@@ -116,6 +116,7 @@ class Manifest(_Stored):
     shards: dict[str, tuple[str, ...]]  # every shard and its replicas at that time
     replicas: tuple[ReplicaRecord, ...]  # those that hold data of this backup
     uncovered: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()  # why it should not take the place of an earlier one
     adopted: bool = False  # written for a backup that this product did not make
 
     def to_text(self) -> str:

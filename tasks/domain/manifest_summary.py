@@ -41,14 +41,17 @@ class TableSummary(_Kept):
         return self.table_class in {TableClass.REPLICATED, TableClass.LOCAL}
 
     @classmethod
-    def of(cls, table: TableRecord) -> Self:
+    def of(cls, table: TableRecord, scope: Scope) -> Self:
         kept = table.fingerprint
-        return cls(
+        made = cls(
             name=table.full_name,
             table_class=table.table_class,
             rows=None if kept is None else kept.rows,
             digest=definition_digest(table.definition) if table.definition else "",
         )
+        if made.keeps_rows and kept is None and scope is Scope.FULL:  # as the server counted them
+            return made.model_copy(update={"rows": table.rows})
+        return made
 
 
 class ReplicaSummary(_Kept):
@@ -62,14 +65,14 @@ class ReplicaSummary(_Kept):
     tables: tuple[TableSummary, ...]
 
     @classmethod
-    def of(cls, record: ReplicaRecord) -> Self:
+    def of(cls, record: ReplicaRecord, scope: Scope) -> Self:
         return cls(
             shard=record.shard,
             replica=record.replica,
             frozen_from=record.frozen_from,
             frozen_until=record.frozen_until,
             size_bytes=record.size_bytes,
-            tables=tuple(TableSummary.of(table) for table in record.tables),
+            tables=tuple(TableSummary.of(table, scope) for table in record.tables),
         )
 
 
@@ -84,6 +87,7 @@ class ManifestSummary(_Kept):
     schedule: str = ""
     selection: tuple[str, ...] = ()  # what was asked for: tables, partitions; empty: all
     adopted: bool = False
+    doubts: tuple[str, ...] = ()
     shards: dict[str, tuple[str, ...]]
     replicas: tuple[ReplicaSummary, ...]
     uncovered: tuple[str, ...] = ()
@@ -99,8 +103,9 @@ class ManifestSummary(_Kept):
             schedule=str(manifest.request.get("schedule") or ""),
             selection=_selection(manifest.request),
             adopted=manifest.adopted,
+            doubts=manifest.doubts,
             shards=manifest.shards,
-            replicas=tuple(ReplicaSummary.of(record) for record in manifest.replicas),
+            replicas=tuple(ReplicaSummary.of(r, manifest.scope) for r in manifest.replicas),
             uncovered=manifest.uncovered,
         )
 
@@ -124,18 +129,22 @@ class ManifestSummary(_Kept):
         kept = (table for replica in self.replicas for table in replica.tables)
         return all(table.rows is not None for table in kept if table.keeps_rows)
 
-    def rows_by_table(self) -> dict[str, int]:
-        """Count the rows of each table over all shards; of several copies of a shard, one."""
+    def rows_by_place(self) -> dict[tuple[str, str], int]:
+        """Count the rows of each table on each shard; of several copies of a shard, one."""
         counted: dict[tuple[str, str], int] = {}
         for replica in self.replicas:
             for table in replica.tables:
-                key = (replica.shard, table.name)
+                place, rows = (replica.shard, table.name), table.rows or 0
                 if table.table_class is TableClass.LOCAL:  # rows of its own on every replica
-                    counted[key] = counted.get(key, 0) + (table.rows or 0)
+                    counted[place] = counted.get(place, 0) + rows
                 else:
-                    counted[key] = max(counted.get(key, 0), table.rows or 0)
+                    counted[place] = max(counted.get(place, 0), rows)
+        return counted
+
+    def rows_by_table(self) -> dict[str, int]:
+        """Count the rows of each table over all shards."""
         total: dict[str, int] = {}
-        for (_, name), rows in counted.items():
+        for (_, name), rows in self.rows_by_place().items():
             total[name] = total.get(name, 0) + rows
         return total
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.domain.base_choice import Base, base_for
-from tasks.domain.catalogue import catalogue_of
+from tasks.domain.catalogue_merge import catalogue_of
 from tasks.domain.errors import PreflightFailed
 from tasks.domain.inspection import Inspection
 from tasks.domain.journal import Event

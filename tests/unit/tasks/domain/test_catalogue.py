@@ -1,19 +1,22 @@
 """The catalogue: what is seen on every shard is a point; what is not seen is never guessed."""
 
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import pytest
 
-from tasks.domain.catalogue import Backup, Catalogue, State, catalogue_of
+from tasks.domain.catalogue import Backup, Catalogue, State
+from tasks.domain.catalogue_merge import catalogue_of
 from tasks.domain.fingerprint import Verdict
 from tasks.domain.listing import Listed
 from tasks.domain.look import Look
 from tasks.domain.manifest import Manifest
 from tasks.domain.manifest_summary import ManifestSummary
 from tasks.domain.names import manifest_name
-from tasks.domain.proofs import Proof
+from tasks.domain.proofs import Proof, standing_proof
 from tasks.domain.requests import Scope
+from tasks.domain.suspicion import suspects
 from tests.builders import (
     BACKUP,
     NOW,
@@ -159,13 +162,13 @@ def test_a_manifest_without_any_data_is_incomplete() -> None:
 
 CHAIN = [
     pytest.param([make_listed("base")], State.COMPLETE, "", id="whole"),
-    pytest.param([SEED], State.BROKEN, "it needs base, which is missing", id="base-missing"),
+    pytest.param([SEED], State.BROKEN, "base is not listed remotely", id="base-missing"),
     pytest.param(
-        [make_listed("base", desc="broken x")], State.BROKEN, "lists as", id="base-broken"
+        [make_listed("base", desc="broken x")], State.BROKEN, "base is listed as", id="base-broken"
     ),
     pytest.param([make_listed("base", required=BACKUP)], State.BROKEN, "comes back", id="circle"),
     pytest.param(
-        [make_listed("base", required="x")], State.BROKEN, "needs x", id="base-lacks-base"
+        [make_listed("base", required="x")], State.BROKEN, "x is not listed", id="base-lacks-base"
     ),
 ]
 
@@ -183,12 +186,27 @@ def test_an_increment_is_worth_what_its_chain_on_the_same_shard_is(
     assert (found.state, why in found.why) == (state, True)
 
 
-def test_a_base_that_a_silent_sibling_may_hold_is_unknown() -> None:
+def test_a_base_that_a_doubtful_listing_lacks_is_unknown() -> None:
+    increment = make_listed(required="base")
+    doubtful = make_look(0, 0, increment, trouble="two of its listings differ")
+    found = the(merged(doubtful, make_look(1, 0, make_listed())))
+    assert (found.state, "differ" in found.why) == (State.UNKNOWN, True)
+
+
+def test_a_base_on_a_sibling_s_own_path_is_of_no_use() -> None:
     looks = [
         make_look(0, 0, make_listed(required="base")),
-        silent(0, 1),
+        make_look(0, 1, make_listed("base")),
         make_look(1, 0, make_listed()),
     ]
+    assert the(merged(*looks, replicas=2)).state is State.BROKEN
+
+
+def test_of_several_that_stored_rows_of_their_own_a_silent_one_leaves_doubt() -> None:
+    both = make_manifest(
+        make_replica_record(0, 0), make_replica_record(0, 1), make_replica_record(1)
+    )
+    looks = [make_look(0, 0, known=known(both)), silent(0, 1), make_look(1)]
     assert the(merged(*looks, replicas=2)).state is State.UNKNOWN
 
 
@@ -215,8 +233,8 @@ def test_a_proof_counts_for_the_very_backup_that_it_was_about() -> None:
     looks = [make_look(0, known=known(), proofs=(proof(), other)), make_look(1, proofs=(proof(),))]
     backup = the(merged(*looks))
     assert backup.proofs == (proof(),)
-    assert backup.last_proof is not None
-    assert backup.last_proof.seconds_to_restore == 5.0
+    assert backup.proof is not None
+    assert backup.proof.seconds_to_restore == 5.0
 
 
 def point(
@@ -253,6 +271,36 @@ def test_points_without_a_row_stay_suspect_as_long_as_one_before_them_had_rows()
     assert suspects_among(empty("b", hours=1), point("d", hours=3)) == set()
 
 
+def test_points_of_a_shard_that_lost_its_rows_stay_suspect_though_another_one_has_some() -> None:
+    def both(name: str, hours: int, *, lost: bool) -> Manifest:
+        at = NOW + timedelta(hours=hours)
+        empty_print = make_fingerprint().model_copy(update={"partitions": {}})
+        gone = make_table_record(make_table(rows=0), fingerprint=empty_print)
+        second = make_replica_record(1, frozen_from=at, frozen_until=at)
+        if lost:
+            second = second.model_copy(update={"tables": (gone,)})
+        first = make_replica_record(0, frozen_from=at, frozen_until=at)
+        return make_manifest(first, second, backup_name=name, operation_id=f"op-{name}")
+
+    points = [both("a", 0, lost=False), both("b", 1, lost=True), both("c", 2, lost=True)]
+    why = suspects([ManifestSummary.of(manifest) for manifest in points])
+    assert set(why) == {"b", "c"}
+    assert "shard 1" in why["c"]
+
+
+def test_rows_that_nobody_fingerprinted_are_told_by_the_server_s_count() -> None:
+    def unprinted(name: str, rows: int) -> ManifestSummary:
+        table = make_table_record(make_table(rows=rows), fingerprint=None)
+        record = make_replica_record(0).model_copy(update={"tables": (table,)})
+        return ManifestSummary.of(make_manifest(record, backup_name=name))
+
+    assert set(suspects([unprinted("a", 10), unprinted("b", 0)])) == {"b"}
+
+
+def test_a_point_that_was_taken_in_doubt_is_suspect() -> None:
+    assert suspects_among(point("a", hours=0, doubts=("half restored",))) == {"a"}
+
+
 def test_the_first_point_without_a_table_that_held_rows_is_suspect() -> None:
     two = point("a", hours=0, tables=("orders", "events"))
     assert suspects_among(two, point("b", hours=1), point("c", hours=2)) == {"b"}
@@ -281,3 +329,32 @@ def test_a_backup_of_another_installation_is_a_point_that_does_not_count() -> No
     theirs = known(make_manifest(installation="other"))
     backup = the(merged(make_look(0, known=theirs), make_look(1)))
     assert (backup.is_point, backup.ours, backup.counts) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("tries", "standing"),
+    [
+        pytest.param([("restore", "failed"), ("listing", "passed")], 0, id="look-hides-no-failure"),
+        pytest.param([("restore", "failed"), ("restore", "passed")], 1, id="drill-mends-a-drill"),
+        pytest.param([("restore", "passed"), ("listing", "passed")], 0, id="the-most-counts"),
+        pytest.param([("restore", "passed"), ("listing", "failed")], 1, id="a-later-failure"),
+        pytest.param([("restore", "could not tell")], None, id="a-doubt-proves-nothing"),
+    ],
+)
+def test_a_failure_stands_until_a_try_that_goes_as_far_passes(
+    tries: list[tuple[str, str]], standing: int | None
+) -> None:
+    proofs = [proof(level=level, verdict=verdict) for level, verdict in tries]
+    assert standing_proof(proofs) == (None if standing is None else proofs[standing])
+
+
+def seconds_to_merge(backups: int) -> float:
+    rows = [row for number in range(backups) for row in complete_listing(f"b{number}").rows]
+    looks = [make_look(shard, 0, *rows) for shard in range(10)]
+    begun = process_time()
+    assert len(merged(*looks).backups) == backups
+    return process_time() - begun
+
+
+def test_four_times_as_many_backups_are_not_merged_sixteen_times_as_slowly() -> None:
+    assert seconds_to_merge(1200) < 9 * seconds_to_merge(300)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tasks.domain.catalogue import Catalogue, catalogue_of
+from tasks.domain.catalogue import Catalogue
+from tasks.domain.catalogue_merge import catalogue_of
 from tasks.domain.coverage import Coverage, coverage_of
 from tasks.domain.look import Look
 from tasks.domain.manifest import Manifest
