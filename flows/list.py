@@ -71,6 +71,6 @@ async def _with_manifests(
     inventory: Inventory, attempt: Attempt, options: ListOptions
 ) -> Catalogue:
     async with operation_under_way(inventory, attempt, options) as operation:
-        observed = await operation.observe()
+        observed = await operation.observe(gives_up=False)  # a look undoes nothing
         await operation.begin(observed, name=EVERY_BACKUP, request={}, steps=1)
         return await operation.catalogue()

@@ -61,10 +61,11 @@ class Operation:
     def topology(self) -> Topology:
         return self._cluster.topology
 
-    async def observe(self) -> Observation:
+    async def observe(self, *, gives_up: bool = True) -> Observation:
         """Look at every replica; what a dead operation left is cleared away first.
 
-        Raises ClusterBusy naming an operation that is alive, or cannot be given up.
+        Raises ClusterBusy naming an operation that is alive, or cannot be given up; unless
+        `gives_up`, any one that has not ended.
         """
         observed = await self._inspected()
         journals = [seen.journal for seen in observed.inspections]
@@ -72,6 +73,8 @@ class Operation:
         if not others:
             return observed
         self._demand_dead(others, journals)
+        if not gives_up:
+            raise ClusterBusy(_unended(others[0]))
         for other in others:
             await self._give_up(other)
         return await self._inspected()
@@ -256,6 +259,13 @@ def _refusal(other: Entry) -> str:
         "wait for it; if its process is dead, "
         f"`python -m flows abort --operation-id {other.operation_id}`, with the installation and "
         "its inventory"
+    )
+
+
+def _unended(other: Entry) -> str:
+    return (
+        f"{other.operation} operation {other.operation_id} died and is still open: run it again "
+        "with its operation id, or abort it"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from tasks.domain.catalogue import Backup, Catalogue, Copy, State
+from tasks.domain.catalogue import Catalogue, Copy, State
 from tasks.domain.errors import BackupError, BackupNotFound, BackupUnusable
 from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.manifest import Manifest, ReplicaRecord, TableRecord
@@ -30,15 +30,16 @@ def demand_adoptable(catalogue: Catalogue, name: str, observed: Observation) -> 
     if backup.state is not State.COMPLETE:
         message = f"{name} is {backup.state} and cannot be adopted: {backup.why}"
         raise BackupUnusable(message)
-    return _one_per_shard(backup, observed)
-
-
-def _one_per_shard(backup: Backup, observed: Observation) -> tuple[Copy, ...]:
     answering = {seen.replica for seen in observed.inspections}
     chosen: dict[str, Copy] = {}
     for copy in backup.copies:
         if copy.replica in answering:
             chosen.setdefault(copy.shard, copy)
+    unseen = {copy.shard for copy in backup.copies} - chosen.keys()
+    if unseen:
+        silent = "; ".join(f"{name}: {why}" for name, why in observed.unreachable.items())
+        message = f"{name} cannot be adopted: shard {', '.join(sorted(unseen))} is silent: {silent}"
+        raise BackupUnusable(message)
     return tuple(chosen.values())
 
 
@@ -57,16 +58,12 @@ def adopted(
     more, or where the sidecar cannot tell.
     """
     records = [_record(name, copy, frozen[copy.replica], observed) for copy in copies]
-    whole = all(
-        {table.full_name for table in record.tables} >= _standing(observed.of(record.replica))
-        for record in records
-    )
     return Manifest(
         backup_name=name,
         operation_id=operation_id,
         installation=topology.installation,
         cluster=topology.cluster,
-        scope=Scope.FULL if whole else Scope.PARTIAL,
+        scope=_scope(records, frozen, observed),
         request={},
         shards={shard.name: tuple(r.name for r in shard.replicas) for shard in topology.shards},
         replicas=tuple(records),
@@ -100,6 +97,19 @@ def _record(name: str, copy: Copy, frozen: Frozen | None, observed: Observation)
         clickhouse_version=seen.clickhouse_version,
         sidecar_version=seen.sidecar_version,
     )
+
+
+def _scope(
+    records: list[ReplicaRecord], frozen: Mapping[str, Frozen | None], observed: Observation
+) -> Scope:
+    """Tell how much it holds; a copy without a single part kept definitions only."""
+    if not any(parts for kept in frozen.values() for parts in (kept or {}).values()):
+        return Scope.SCHEMA
+    whole = all(
+        {table.full_name for table in record.tables} >= _standing(observed.of(record.replica))
+        for record in records
+    )
+    return Scope.FULL if whole else Scope.PARTIAL
 
 
 def _as_it_stands(table: Table) -> TableRecord:
