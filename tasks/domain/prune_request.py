@@ -87,4 +87,6 @@ class PruneRequest(BaseModel):
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""
-        return self.model_dump(mode="json", exclude={"options", "approved_plan"})
+        return self.model_dump(
+            mode="json", exclude={"options", "approved_plan"}, exclude_defaults=True
+        )

@@ -118,6 +118,8 @@ def recover(seen: Interrupted) -> tuple[Remedy, ...]:
             decide = _verify_rule(seen)
         case "prune":
             decide = _keep_pruned
+        case "adopt":
+            decide = _keep_adopted
         case _:
             decide = _nothing_to_undo
     return tuple(_leave_if_stuck(remains) or decide(remains) for remains in seen.remains)
@@ -197,6 +199,11 @@ def _nothing_to_undo(remains: Remains) -> Remedy:
 
 def _keep_pruned(remains: Remains) -> Remedy:
     why = "what was deleted is gone; what was begun, the next prune finishes"
+    return Remedy(replica=remains.replica, way=Way.KEEP, why=why)
+
+
+def _keep_adopted(remains: Remains) -> Remedy:
+    why = "manifests that are listed stay: the data is whole without them"
     return Remedy(replica=remains.replica, way=Way.KEEP, why=why)
 
 

@@ -13,6 +13,7 @@ from tasks.domain.tables import checked_partitions, checked_patterns
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
 
+_KEPT_BESIDES = {"rbac", "configs", "named_collections"}  # options that change what is stored
 _USUAL_CHAIN = 7  # a week of nightly backups
 
 AUTO, NONE = "auto", "none"
@@ -166,7 +167,9 @@ class BackupRequest(BaseModel):
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""
-        return self.model_dump(mode="json", exclude={"options"})
+        # what is left as it is by default: a newer version may know more of that
+        asked = self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
+        return asked | self.options.model_dump(include=_KEPT_BESIDES, exclude_defaults=True)
 
     @property
     def base(self) -> str | None:

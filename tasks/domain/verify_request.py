@@ -73,4 +73,4 @@ class VerifyRequest(BaseModel):
 
     def without_options(self) -> dict[str, Any]:
         """Tell what is asked for, apart from how patiently: the identity of a rerun."""
-        return self.model_dump(mode="json", exclude={"options"})
+        return self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)

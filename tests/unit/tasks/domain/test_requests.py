@@ -137,6 +137,9 @@ def test_a_rerun_may_be_more_patient_than_the_first_attempt() -> None:
         pytest.param({"tables": ["shop.*"]}, id="tables"),
         pytest.param({"schema_only": True}, id="schema"),
         pytest.param({"replica_selection": "AllReplicas"}, id="replicas"),
+        pytest.param({"options": {"rbac": True}}, id="users"),
+        pytest.param({"options": {"configs": True}}, id="configuration"),
+        pytest.param({"options": {"named_collections": True}}, id="named-collections"),
     ],
 )
 def test_a_request_for_something_else_is_another_request(other: dict[str, Any]) -> None:
