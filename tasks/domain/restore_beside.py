@@ -39,7 +39,9 @@ def databases_beside(manifest: Manifest, mapping: Mapping[str, str]) -> dict[str
     return found
 
 
-def beside(part: ReplicaRestore, databases: Mapping[str, str]) -> ReplicaRestore:
+def beside(
+    part: ReplicaRestore, databases: Mapping[str, str], *, by_partition: bool
+) -> ReplicaRestore:
     """Bring the rows that this replica attaches into plain tables of other databases."""
     aside = {f"{databases[t.database]}.{t.name}": t for t in part.fill}
     made = tuple(_plain(record, databases[record.database]) for record in aside.values())
@@ -53,6 +55,7 @@ def beside(part: ReplicaRestore, databases: Mapping[str, str]) -> ReplicaRestore
         functions=(),
         entries={},
         aside=aside,
+        by_partition=by_partition,
     )
 
 
@@ -65,12 +68,17 @@ def in_the_way_of(part: ReplicaRestore, seen: Inspection, journal: Journal) -> I
             yield table.full_name
 
 
-def moves(part: ReplicaRestore, seen: Inspection) -> Iterator[str]:
-    """Say for each table which statements bring its rows to where they are used."""
+def moves(part: ReplicaRestore, seen: Inspection, *, whole: bool) -> Iterator[str]:
+    """Say for each table which statements bring its rows to where they are used.
+
+    Not `whole`: what is brought back are some partitions of each table.
+    """
     standing = {table.full_name: table for table in seen.tables}
     pairs = list(zip(part.create, part.aside.values(), strict=True)) if part.aside else []
     for target, record in pairs:
-        ways = _ways(record, target, standing.get(record.full_name), seen)
+        swappable = whole and seen.database_engines.get(record.database) == "Atomic"
+        live = standing.get(record.full_name)
+        ways = _ways(record, target, live, swappable=swappable)
         yield f"{record.full_name} on {part.replica}: {' | '.join(ways)}"
     if pairs:
         names = sorted({target.database for target, _ in pairs})
@@ -79,7 +87,7 @@ def moves(part: ReplicaRestore, seen: Inspection) -> Iterator[str]:
 
 
 def _ways(
-    record: TableRecord, target: TableRecord, live: Table | None, seen: Inspection
+    record: TableRecord, target: TableRecord, live: Table | None, *, swappable: bool
 ) -> Iterable[str]:
     source = _quoted(target.database, target.name)
     own = _quoted(record.database, record.name)
@@ -91,7 +99,7 @@ def _ways(
     ids = partitions_of(record)[:1] or ("all",)
     ways = [f"ALTER TABLE {own} REPLACE PARTITION ID '{ids[0]}' FROM {source}"]
     ways.append(f"INSERT INTO {own} SELECT * FROM {source}")  # noqa: S608 - told, never sent
-    if plain and seen.database_engines.get(record.database) == "Atomic":
+    if plain and swappable:
         ways.insert(0, f"EXCHANGE TABLES {own} AND {source}")
     return ways
 

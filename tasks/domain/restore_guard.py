@@ -161,7 +161,7 @@ def _unswappable(part: ReplicaRestore, seen: Inspection, *, data_only: bool) -> 
     return found + [
         f"{place}: {table.full_name} is the inner table of a view that does not stand there"
         for table in part.create
-        if part.by_partition and table.as_table().is_inner
+        if part.by_partition and not part.aside and table.as_table().is_inner
     ]
 
 

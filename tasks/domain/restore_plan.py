@@ -111,7 +111,7 @@ class ReplicaRestore:
         if not self.by_partition:
             return ()
         # never without the table: a sidecar takes an id for every table that a command names
-        return tuple(f"{table.full_name}:{','.join(partitions_of(table))}" for table in self.fill)
+        return tuple(f"{t.full_name}:{','.join(partitions_of(t))}" for t in self.attached)
 
     @property
     def may_lose_rows(self) -> bool:

@@ -39,6 +39,7 @@ def plan_restore(
     Raises TopologyMismatch where the backup does not fit the cluster.
     """
     whole, manifest = manifest, chosen_of(manifest, request)
+    whole_tables = not (request.partitions or whole.request.get("partitions"))
     layout = layout_of(manifest, topology, observed)
     if _brings_rows(request, manifest):
         demand_homes(layout, manifest)
@@ -49,7 +50,11 @@ def plan_restore(
         if request.mode is Mode.MISSING:
             part = without_live_rows(part, observed, operation_id=operation_id)
         if request.mode is Mode.BESIDE:
-            part = beside(part, databases_beside(manifest, request.databases))
+            part = beside(
+                part,
+                databases_beside(manifest, request.databases),
+                by_partition=request.by_partition,
+            )
         return _with_strays(_with_spared(part, whole), strays.get(seen.replica, {}), seen)
 
     parts = _needed_together(
@@ -63,7 +68,11 @@ def plan_restore(
         losses=tuple(loss for part in parts for loss in _losses(request, manifest, part)),
         notes=(*_missing_copies(request, observed), *_left_alone(strays, observed)),
         choices=_choices(layout, parts),
-        moves=tuple(move for part in parts for move in moves(part, observed.of(part.replica))),
+        moves=tuple(
+            move
+            for part in parts
+            for move in moves(part, observed.of(part.replica), whole=whole_tables)
+        ),
     )
 
 
@@ -173,7 +182,8 @@ def _replica_restore(
     if not _brings_rows(request, manifest):
         return part
     part = _filled(part, tables, layout, own=own is not None)
-    return by_partition(part, seen) if request.by_partition else part
+    into_standing = request.by_partition and request.mode is not Mode.BESIDE
+    return by_partition(part, seen) if into_standing else part
 
 
 def _with_spared(part: ReplicaRestore, manifest: Manifest) -> ReplicaRestore:

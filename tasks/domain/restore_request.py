@@ -141,8 +141,12 @@ class RestoreRequest(BaseModel):
                 "mode='beside' brings rows back, and definitions only with them: no schema_only",
             ),
             (
-                self.mode is not Mode.REFUSE and (self.overwrite or self.by_partition),
-                f"mode={self.mode.value!r} changes no table: overwrite, partitions, data_only do",
+                self.mode is not Mode.REFUSE and (self.overwrite or self.data_only),
+                f"mode={self.mode.value!r} changes no table: overwrite and data_only do",
+            ),
+            (
+                self.mode is Mode.MISSING and self.partitions,
+                "mode='missing' restores whole tables: partitions contradict it",
             ),
             (
                 self.undoes and (self.tables or self.by_partition or self.mode is not Mode.REFUSE),

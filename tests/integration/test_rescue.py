@@ -65,6 +65,10 @@ async def test_only_the_tables_that_were_asked_for_are_restored_with_what_belong
     assert {table.table.partition(".")[0] for table in done.comparisons} == {"shop"}
     assert not [table for table in done.comparisons if "orders" in table.table]
 
+    await three_shards.restore("some", tables=["shop.orders"], overwrite=True)
+    three_shards.add_orders(0, rows=7, first=9000)
+    assert three_shards.nodes[0].query("SELECT sum(orders) FROM shop.daily") == "67"
+
 
 async def test_a_partition_is_replaced_and_the_others_stay_as_they_are(one_shard: Bench) -> None:
     one_shard.fill_shop(rows=90)
@@ -247,6 +251,21 @@ async def test_rows_come_back_beside_what_stands_and_the_statements_that_are_tol
         three_shards.nodes[number].query(ways[number][statement])
     after = three_shards.contents("shop.orders")
     assert (after[0], after[2]) == (before[0], before[2])
+
+
+async def test_a_partition_that_came_back_beside_is_moved_by_the_statement_that_is_told(
+    one_shard: Bench,
+) -> None:
+    one_shard.fill_shop(rows=30)
+    of_month = "SELECT * FROM shop.orders WHERE toYYYYMM(day) = 202602 ORDER BY ALL"
+    before = one_shard.everywhere(of_month)
+    await one_shard.backup("month-aside")
+    one_shard.everywhere("TRUNCATE TABLE shop.orders")
+    done = await one_shard.restore("month-aside", mode="beside", partitions=["202602"])
+    (told,) = [step for step in done.next_steps if step.startswith("shop.orders on")]
+    one_shard.everywhere(told.partition(": ")[2].split(" | ")[0])
+    assert one_shard.everywhere(of_month) == before
+    assert one_shard.everywhere("SELECT count() FROM shop.orders") == [["10"]]
 
 
 async def test_a_dry_run_tells_first_what_its_server_has_not_forgotten_yet(

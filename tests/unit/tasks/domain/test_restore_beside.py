@@ -124,3 +124,13 @@ def test_a_replicated_table_is_neither_exchanged_nor_renamed_into() -> None:
     assert "EXCHANGE" not in ways
     assert "REPLACE PARTITION" in ways
     assert "mode='missing'" in planned(backup=(REPLICATED,)).moves[0]
+
+
+def test_some_partitions_come_back_beside_and_no_table_is_exchanged_for_them() -> None:
+    plan = planned(LOCAL, backup=(LOCAL,), partitions=["202601"])
+    part = plan.of(replica_name(0))
+    assert part.data_partitions == ("shop.names:202601",)
+    assert part.swap == ()
+    assert [table.name for table in part.create] == ["names"]
+    assert "EXCHANGE" not in plan.moves[0]
+    assert "REPLACE PARTITION ID '202601'" in plan.moves[0]

@@ -247,6 +247,7 @@ def test_what_lies_in_the_safety_copy_may_be_replaced_again() -> None:
         ),
         pytest.param({"partitions": ["('2026')"]}, "partition id", id="tuple"),
         pytest.param({"mode": "missing", "overwrite": True}, "changes no table", id="missing"),
+        pytest.param({"mode": "missing", "partitions": ["1"]}, "whole", id="missing-partition"),
         pytest.param({"mode": "beside", "data_only": True}, "changes no table", id="beside"),
         pytest.param({"mode": "beside", "schema_only": True}, "schema_only", id="beside-schema"),
         pytest.param({"database_mapping": ["a:b"]}, "beside", id="mapping-alone"),
