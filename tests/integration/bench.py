@@ -75,12 +75,14 @@ class Bench:
 
     async def verify(self, name: str, **form: Any) -> VerifyOutcome:
         """Verify it, and take the outcome of one that did not pass too."""
-        try:
-            done: VerifyOutcome = await verify_backup(**self.form(form, backup=name))
-        except OperationIncomplete as incomplete:
-            assert isinstance(incomplete.outcome, VerifyOutcome)
-            return incomplete.outcome
-        return done
+        state: State[Any] = await verify_backup(**self.form(form, backup=name), return_state=True)
+        ended = await state.aresult(raise_on_failure=False)
+        if isinstance(ended, OperationIncomplete):
+            ended = ended.outcome
+        elif isinstance(ended, BackupError):
+            raise ended
+        assert isinstance(ended, VerifyOutcome)
+        return ended
 
     def form(self, form: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """Fill in what every run on this cluster needs."""
