@@ -169,10 +169,10 @@ class Pruning:
         shards = {self._fleet.sessions[replica].shard for replica in doomed.replicas}
         for phase, remove in _COURSE.items():
             why = await self._everywhere(phase, shards, remove, doomed)
-            if why:
-                return why
-        left = sorted(shards & self._down.keys())
-        return "; ".join(f"shard {shard}: {self._down[shard]}" for shard in left)
+            left = sorted(shards & self._down.keys())
+            if why or left:  # data never goes where a manifest may still say that it is there
+                return why or "; ".join(f"shard {shard}: {self._down[shard]}" for shard in left)
+        return ""
 
     async def _everywhere(
         self, phase: PrunePhase, shards: Collection[str], remove: Remove, doomed: Doomed

@@ -1,5 +1,6 @@
 """What can be asked of a restore, validated whole before anything is sent."""
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -115,45 +116,8 @@ class RestoreRequest(BaseModel):
 
     @model_validator(mode="after")
     def _parts_make_sense_together(self) -> Self:
-        for contradicts, message in (
-            (
-                (self.latest_of or self.before) and not self.selects,
-                f"latest_of and before choose a backup: they need backup={LATEST!r}",
-            ),
-            (
-                self.accept_loss and not self.overwrite,
-                "accept_loss says what overwrite may destroy: it needs overwrite",
-            ),
-            (
-                self.schema_only and (self.partitions or self.data_only),
-                "schema_only brings no rows: partitions and data_only contradict it",
-            ),
-            (
-                self.data_only and self.overwrite and not self.partitions,
-                "data_only fills empty tables: overwrite contradicts it",
-            ),
-            (
-                self.database_mapping and self.mode is not Mode.BESIDE,
-                "database_mapping says where tables go that are restored beside: mode='beside'",
-            ),
-            (
-                self.mode is Mode.BESIDE and self.schema_only,
-                "mode='beside' brings rows back, and definitions only with them: no schema_only",
-            ),
-            (
-                self.mode is not Mode.REFUSE and (self.overwrite or self.data_only),
-                f"mode={self.mode.value!r} changes no table: overwrite and data_only do",
-            ),
-            (
-                self.mode is Mode.MISSING and self.partitions,
-                "mode='missing' restores whole tables: partitions contradict it",
-            ),
-            (
-                self.undoes and (self.tables or self.by_partition or self.mode is not Mode.REFUSE),
-                "a restore is undone whole: leave tables, partitions, data_only and mode out",
-            ),
-        ):
-            if contradicts:
+        for contradicts, message in _CONTRADICTIONS:
+            if contradicts(self):
                 raise ValueError(message)
         return self
 
@@ -197,6 +161,46 @@ class RestoreRequest(BaseModel):
         return self.model_dump(
             mode="json", exclude={"options", "approved_plan"}, exclude_defaults=True
         )
+
+
+_CONTRADICTIONS: tuple[tuple[Callable[[RestoreRequest], object], str], ...] = (
+    (
+        lambda asked: (asked.latest_of or asked.before) and not asked.selects,
+        f"latest_of and before choose a backup: they need backup={LATEST!r}",
+    ),
+    (
+        lambda asked: asked.accept_loss and not asked.overwrite,
+        "accept_loss says what overwrite may destroy: it needs overwrite",
+    ),
+    (
+        lambda asked: asked.schema_only and (asked.partitions or asked.data_only),
+        "schema_only brings no rows: partitions and data_only contradict it",
+    ),
+    (
+        lambda asked: asked.data_only and asked.overwrite and not asked.partitions,
+        "data_only fills empty tables: overwrite contradicts it",
+    ),
+    (
+        lambda asked: asked.database_mapping and asked.mode is not Mode.BESIDE,
+        "database_mapping says where tables go that are restored beside: mode='beside'",
+    ),
+    (
+        lambda asked: asked.mode is Mode.BESIDE and asked.schema_only,
+        "mode='beside' brings rows back, and definitions only with them: no schema_only",
+    ),
+    (
+        lambda asked: asked.mode is not Mode.REFUSE and (asked.overwrite or asked.data_only),
+        "mode 'missing' or 'beside' changes no table: overwrite and data_only do",
+    ),
+    (
+        lambda asked: asked.mode is Mode.MISSING and asked.partitions,
+        "mode='missing' restores whole tables: partitions contradict it",
+    ),
+    (
+        lambda asked: asked.undoes and (asked.tables or asked.by_partition or asked.mode),
+        "a restore is undone whole: leave tables, partitions, data_only and mode out",
+    ),
+)
 
 
 def _checked_time(text: str) -> datetime:

@@ -72,6 +72,12 @@ def demand_origin(manifest: Manifest, request: RestoreRequest, topology: Topolog
             f"not of {meant}: from_installation={manifest.installation!r} says that it is meant"
         )
         raise TopologyMismatch(message)
+    if not request.from_installation and manifest.cluster != topology.cluster:
+        message = (
+            f"backup {manifest.backup_name} was taken of the cluster {manifest.cluster} of "
+            f"{meant}, not of {topology.cluster}: from_installation={meant!r} says that it is meant"
+        )
+        raise TopologyMismatch(message)
 
 
 def _demand_known(backup: Backup) -> None:
@@ -110,10 +116,16 @@ def _emptied(manifest: ManifestSummary, request: RestoreRequest, suspect: str) -
 def _lacking(manifest: ManifestSummary, request: RestoreRequest) -> str:
     held = manifest.rows_by_table()
     missing = [p for p in request.tables if not any(fnmatchcase(name, p) for name in held)]
+    if manifest.scope is Scope.PARTIAL:  # which tables a pattern would have meant, it cannot tell
+        missing += [p for p in request.tables if "*" in p and not _is_within(p, manifest.selection)]
     if missing:
         return f"it does not hold {', '.join(missing)}"
     whole = all("." in one and ":" not in one for one in manifest.selection)
     return "" if whole or request.partitions else "it holds some partitions only"
+
+
+def _is_within(pattern: str, selection: Iterable[str]) -> bool:
+    return any(pattern == wider or fnmatchcase(pattern, wider) for wider in selection)
 
 
 def _reason(backup: Backup, request: RestoreRequest) -> str:

@@ -113,12 +113,13 @@ class _Case:
         name = backup.name
         if name in self.policy.pins:
             return Judgement(Fate.KEEP, "pinned by name")
-        foreign = _foreign(backup) or _outside(backup, self.reach)
-        if foreign:
+        if foreign := _foreign(backup):
             return Judgement(Fate.LEAVE, foreign)
-        if name in self.seen.begun and not backup.is_point:
+        if name in self.seen.begun and not backup.is_point:  # within reach then, as judged then
             why = f"operation {self.seen.begun[name]} began to delete it, and broke off"
             return Judgement(Fate.DELETE, why)
+        if outside := _outside(backup, self.reach):
+            return Judgement(Fate.LEAVE, outside)
         if any(copy.broken for copy in backup.copies):
             return self._judge_broken(backup)
         return self._judge_whole(backup)
@@ -136,7 +137,15 @@ class _Case:
         return Judgement(Fate.DELETE, f"no rule keeps it ({rules or 'there is none'})")
 
     def _judge_broken(self, backup: Backup) -> Judgement:
-        """Give up what was seen broken for a while, and was never whole or has a successor."""
+        """Give up what was seen broken for a while: a leftover, or what has a successor.
+
+        Where a manifest lies beside it that cannot be read, or nothing whole is seen at all, the
+        bucket may only be unreadable for now.
+        """
+        if backup.manifest is None and (backup.marked_on or backup.unreadable):
+            return Judgement(Fate.LEAVE, f"{backup.why}, and {_without_manifest(backup)}")
+        if not self.newest:
+            return Judgement(Fate.LEAVE, f"{backup.why}; no whole backup is seen at all")
         if backup.manifest is not None and self.newest.get(_series(backup), _NEVER) <= backup.at:
             return Judgement(Fate.LEAVE, f"{backup.why}; no whole backup followed it")
         since = self.seen.broken_since.get(backup.name)
@@ -191,6 +200,8 @@ def _without_manifest(backup: Backup) -> str:
         return f"its manifest cannot be read: {backup.unreadable}"
     if backup.listed_on:
         return "its manifest is not read yet"
+    if backup.marked_on:
+        return f"its manifest is listed as broken on {backup.marked_on[0]}"
     return "it has no manifest: not ours"
 
 
@@ -219,6 +230,8 @@ def _all_or_none(judged: Judgements) -> Judgements:
 
 def _judge_named(backup: Backup, why: str) -> Judgement:
     foreign = _foreign(backup)
+    if backup.manifest is None and (backup.marked_on or backup.unreadable):
+        foreign = f"{_without_manifest(backup)}, so nobody can tell whose it is: delete it by hand"
     judged = Judgement(Fate.DELETE, why)
     return judged.but(foreign) if foreign else judged
 

@@ -396,10 +396,3 @@ def test_what_a_later_attempt_did_counts_again() -> None:
     journal = journal_of("started", "create?", "undone", "started", "upload?")
     assert journal.last(Event.INTENT, Step.UPLOAD) is not None
     assert journal.last(Event.INTENT, Step.CREATE) is None
-
-
-@pytest.mark.parametrize("operation", ["adopt", "prune"])
-def test_what_only_marks_or_deletes_is_kept_as_it_stands(operation: str) -> None:
-    seen = remains(journal="manifest! manifest?", lists=[("remote", BACKUP), ("remote", MANIFEST)])
-    (remedy,) = recover(interrupted(seen, operation=operation))
-    assert (remedy.way, remedy.delete, remedy.manifest) == (Way.KEEP, (), None)

@@ -1,4 +1,4 @@
-"""An interrupted verification is always undone: it takes what it brought, and nothing else."""
+"""Verifications, prunes and adoptions that broke off: only what was brought for a while goes."""
 
 import pytest
 
@@ -43,3 +43,15 @@ def test_only_local_copies_that_it_brought_go(
     (remedy,) = recover(seen)
     assert remedy.way is Way.UNDO
     assert remedy.delete == tuple(("local", copy) for copy in goes)
+
+
+@pytest.mark.parametrize("operation", ["adopt", "prune"])
+def test_what_only_marks_or_deletes_is_kept_as_it_stands(operation: str) -> None:
+    entry = make_entry(Event.MANIFEST, BACKUP, operation=operation)
+    listing = make_listing(make_listed(BACKUP), make_listed(MANIFEST))
+    remains = Remains(
+        shard="0", replica=replica_name(), journal=make_journal(entry), listing=listing
+    )
+    seen = Interrupted(operation=operation, operation_id=OPERATION, name=BACKUP, remains=(remains,))
+    (remedy,) = recover(seen)
+    assert (remedy.way, remedy.delete, remedy.manifest) == (Way.KEEP, (), None)
