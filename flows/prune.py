@@ -158,7 +158,7 @@ def _planned(
         decisions = decide(
             catalogue, policy, now=now, zone=policy.zone, reach=request.reach, seen=seen
         )
-    return plan_prune(catalogue, decisions)
+    return plan_prune(catalogue, decisions, pins=request.policy.pins)
 
 
 async def _deleted(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.domain.errors import BackupUnusable
 from tasks.domain.fingerprint import Fingerprint
@@ -114,7 +114,7 @@ class Manifest(_Stored):
     scope: Scope
     request: dict[str, Any]
     shards: dict[str, tuple[str, ...]]  # every shard and its replicas at that time
-    replicas: tuple[ReplicaRecord, ...]  # those that hold data of this backup
+    replicas: tuple[ReplicaRecord, ...] = Field(min_length=1)  # those that hold data of it
     uncovered: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()  # why it should not take the place of an earlier one
     adopted: bool = False  # written for a backup that this product did not make

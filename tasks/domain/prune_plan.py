@@ -71,6 +71,7 @@ class PrunePlan:
 
     decisions: tuple[Decision, ...]
     doomed: tuple[Doomed, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def sheet(self) -> Sheet:
@@ -107,12 +108,21 @@ def plan_lines(decisions: Iterable[Decision]) -> tuple[Line, ...]:
     )
 
 
-def plan_prune(catalogue: Catalogue, decisions: tuple[Decision, ...]) -> PrunePlan:
-    """Put what is to be deleted in order."""
+def plan_prune(
+    catalogue: Catalogue, decisions: tuple[Decision, ...], *, pins: Collection[str] = ()
+) -> PrunePlan:
+    """Put what is to be deleted in order; tell pins that protect nothing."""
     going = {decision.name for decision in decisions if decision.fate is Fate.DELETE}
     backups = {backup.name: backup for backup in catalogue.backups}
     order = deletion_order(catalogue, going)
-    return PrunePlan(decisions=decisions, doomed=tuple(Doomed.of(backups[name]) for name in order))
+    return PrunePlan(
+        decisions=decisions,
+        doomed=tuple(Doomed.of(backups[name]) for name in order),
+        notes=tuple(
+            f"the pin {name} protects nothing: no replica lists such a backup"
+            for name in missing_names(pins, catalogue)
+        ),
+    )
 
 
 def missing_names(names: Collection[str], catalogue: Catalogue) -> tuple[str, ...]:

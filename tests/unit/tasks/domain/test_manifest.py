@@ -66,7 +66,7 @@ manifests = st.builds(
     scope=st.sampled_from(Scope),
     request=st.dictionaries(texts, st.none() | st.booleans() | texts, max_size=3),
     shards=st.dictionaries(texts, st.lists(texts, max_size=2).map(tuple), max_size=3),
-    replicas=st.lists(replicas, max_size=3).map(tuple),
+    replicas=st.lists(replicas, min_size=1, max_size=3).map(tuple),
     uncovered=st.lists(texts, max_size=2).map(tuple),
 )
 

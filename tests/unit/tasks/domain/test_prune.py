@@ -45,7 +45,9 @@ POLICY = RetentionPolicy(keep_last=1)
 
 def make_plan(*backups: Backup) -> PrunePlan:
     catalogue = make_catalogue(*(backups or (OLD, NEW)))
-    return plan_prune(catalogue, decide(catalogue, POLICY, now=NOW, zone=UTC))
+    return plan_prune(
+        catalogue, decide(catalogue, POLICY, now=NOW, zone=UTC), pins=("b0", "nosuch")
+    )
 
 
 def deleting(backup: Backup, **fields: Any) -> Entry:
@@ -292,3 +294,8 @@ def test_a_hold_tells_which_replicas_did_not_note_it(silent: int, status: Status
     )
     assert found.status is status
     assert bool(found.next_steps) == bool(silent)
+
+
+def test_a_pin_that_names_no_backup_is_told() -> None:
+    plan = make_plan(make_backup("b0"))
+    assert plan.notes == ("the pin nosuch protects nothing: no replica lists such a backup",)

@@ -170,3 +170,21 @@ def test_partitions_are_taken_from_a_backup_of_partitions_too() -> None:
 def test_a_malformed_choice_is_refused(asked: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidRequest, match=told):
         restore_request(**asked)
+
+
+def test_a_partial_backup_holds_what_a_pattern_means_only_if_it_was_asked_for_as_much() -> None:
+    full = holding("full", "shop.orders", "shop.events", days=3)
+    narrow = holding(
+        "narrow", "shop.orders", days=2, scope=Scope.PARTIAL, selection=("shop.orders",)
+    )
+    assert choice(full, narrow, tables=["shop.*"]).name == "full"
+    assert choice(full, narrow, tables=["shop.orders"]).name == "narrow"
+    wide = holding("wide", "shop.orders", scope=Scope.PARTIAL, selection=("shop.*",))
+    assert choice(full, wide, tables=["shop.ord*"]).name == "wide"
+
+
+def test_a_backup_of_another_cluster_of_the_installation_is_not_taken_for_ours() -> None:
+    other = make_manifest(cluster="other")
+    with pytest.raises(TopologyMismatch, match="the cluster other of demo, not of main"):
+        demand_origin(other, restore_request(), make_topology())
+    demand_origin(other, restore_request(from_installation="demo"), make_topology())
