@@ -22,10 +22,7 @@ class Course:
         self.reached: Mapping[str, str] = {}
 
     def sources_of(self, part: ReplicaRestore) -> dict[str, ReplicaSession]:
-        """Sessions of the replicas that attach what `part` gets by replication, and no more.
-
-        Prefect walks through every parameter of every task: all of them would be quadratic.
-        """
+        """Give the sessions of the replicas that attach what `part` gets by replication."""
         return {followed.source: self._fleet.sessions[followed.source] for followed in part.follow}
 
     async def phase(

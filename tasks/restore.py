@@ -1,6 +1,6 @@
 """Tasks of a restore: each brings one replica one step further, and finds out first what is done.
 
-What is still to be done is decided in `tasks.domain.restore_recovery`; rows are attached once.
+What is still to be done is decided in `tasks.domain.restore_need`; rows are attached once.
 """
 
 import asyncio
