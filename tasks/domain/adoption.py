@@ -77,7 +77,8 @@ def _record(name: str, copy: Copy, frozen: Frozen | None, observed: Observation)
         message = f"{seen.place}: its sidecar cannot tell which tables {name} holds"
         raise BackupUnusable(message)
     standing = {table.full_name: table for table in seen.tables}
-    gone = sorted(frozen.keys() - standing.keys())
+    held = {name for name in frozen if is_user_database(name.partition(".")[0])}
+    gone = sorted(held - standing.keys())
     if gone:
         message = (
             f"{seen.place}: {name} holds tables that stand no more, so nobody can tell what they "
@@ -89,7 +90,7 @@ def _record(name: str, copy: Copy, frozen: Frozen | None, observed: Observation)
         shard=copy.shard,
         replica=copy.replica,
         macros=dict(seen.macros),
-        tables=tuple(_as_it_stands(standing[table]) for table in sorted(frozen)),
+        tables=tuple(_as_it_stands(standing[table]) for table in sorted(held)),
         frozen_from=at,
         frozen_until=at,
         size_bytes=copy.size_bytes,

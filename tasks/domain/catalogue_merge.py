@@ -29,7 +29,8 @@ def catalogue_of(
     backups = [_merged(name, topology, seen) for name in names]
     backups.sort(key=lambda backup: (backup.at, backup.name))
     points = [b.manifest for b in backups if b.is_point and b.ours and b.manifest is not None]
-    why, children = suspects(points), _children(backups)
+    shards = {shard.name for shard in topology.shards}
+    why, children = suspects(points, shards=shards), _children(backups)
     return Catalogue(
         backups=tuple(
             replace(

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.domain.errors import BackupUnusable
 from tasks.domain.fingerprint import Fingerprint
 from tasks.domain.requests import Scope, sentence_of
-from tasks.domain.tables import Table, TableClass, database_patterns
+from tasks.domain.tables import Table, TableClass, database_patterns, is_user_database
 
 FORMAT = 1
 
@@ -118,6 +118,16 @@ class Manifest(_Stored):
     uncovered: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()  # why it should not take the place of an earlier one
     adopted: bool = False  # written for a backup that this product did not make
+
+    @model_validator(mode="after")
+    def _names_tables_of_users(self) -> Self:
+        # a restore drops and creates what a manifest names: never our own journal and locks
+        named = (table for record in self.replicas for table in record.tables)
+        ours = {table.full_name for table in named if not is_user_database(table.database)}
+        if ours:
+            message = f"tables that no backup holds: {', '.join(sorted(ours))}"
+            raise ValueError(message)
+        return self
 
     def to_text(self) -> str:
         """Render with the digest that `from_text` checks."""

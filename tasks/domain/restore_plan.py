@@ -172,6 +172,7 @@ class RestorePlan:
     """One restore of a whole cluster, decided."""
 
     backup_name: str
+    backup_operation_id: str = ""  # who made it: a name may be given again
     request: RestoreRequest
     replicas: tuple[ReplicaRestore, ...]
     losses: tuple[Loss, ...] = ()
@@ -235,7 +236,8 @@ class RestorePlan:
         # the very tables that were looked at, not others of their names
         changed = [(*part.drop, *(swap.table for swap in part.swap)) for part in self.replicas]
         doomed = [f"{t.full_name} {t.identity}" for tables in changed for t in tables]
-        text = "\n".join((self.backup_name, saving, *doomed, *self._told(figures=False)))
+        source = f"{self.backup_name} {self.backup_operation_id}"
+        text = "\n".join((source, saving, *doomed, *self._told(figures=False)))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -63,6 +63,7 @@ def plan_restore(
     _demand_nameable(parts)
     return RestorePlan(
         backup_name=request.backup,
+        backup_operation_id=manifest.operation_id,
         request=request,
         replicas=parts,
         losses=tuple(loss for part in parts for loss in _losses(request, manifest, part)),

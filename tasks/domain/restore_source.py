@@ -143,4 +143,9 @@ def _nothing(catalogue: Catalogue, request: RestoreRequest, passed_over: Iterabl
     known = [backup.name for backup in catalogue.backups]
     asked = f" named {request.latest_of}*" if request.latest_of else ""
     when = f" before {request.before.isoformat()}" if request.before else ""
-    return f"there is no backup{asked}{when}; {len(known)} are listed, the newest {known[-1:]}"
+    theirs = {b.manifest.installation for b in catalogue.backups if b.manifest and not b.ours}
+    if theirs and not request.from_installation:
+        of_others = f"those of {', '.join(sorted(theirs))} need from_installation"
+        return f"there is no backup of this cluster{asked}{when}; {of_others}"
+    newest = f", the newest is {known[-1]}" if known else ""
+    return f"there is no backup{asked}{when}; {len(known)} are listed{newest}"

@@ -1,6 +1,6 @@
 """Suspicion: recovery points that hold less than they should, seen beside those before them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tasks.domain.manifest_summary import ManifestSummary
 from tasks.domain.requests import Scope
@@ -8,8 +8,10 @@ from tasks.domain.requests import Scope
 Filled = tuple[str, int]  # a point, and how many rows it holds
 
 
-def suspects(points: Iterable[ManifestSummary]) -> dict[str, str]:
+def suspects(points: Iterable[ManifestSummary], *, shards: Collection[str]) -> dict[str, str]:
     """Say of points, oldest first, which are suspect and why; only full ones are compared.
+
+    `shards`: those of the cluster as it is.
 
     A shard without a row stays suspect as long as any point before it had rows there: else a
     cluster that lost its data would push its last good backups out. A table that vanished from a
@@ -22,7 +24,7 @@ def suspects(points: Iterable[ManifestSummary]) -> dict[str, str]:
     for point in points:
         if point.scope is not Scope.FULL or point.adopted:
             continue
-        reasons = (*point.doubts, *_emptied(point, filled), *_vanished(point, before))
+        reasons = (*point.doubts, *_emptied(point, filled, shards), *_vanished(point, before))
         if reasons:
             why[point.backup_name] = reasons[0]
         filled |= {shard: (point.backup_name, n) for shard, n in _by_shard(point).items() if n}
@@ -30,14 +32,16 @@ def suspects(points: Iterable[ManifestSummary]) -> dict[str, str]:
     return why
 
 
-def _emptied(point: ManifestSummary, filled: Mapping[str, Filled]) -> list[str]:
+def _emptied(
+    point: ManifestSummary, filled: Mapping[str, Filled], shards: Collection[str]
+) -> list[str]:
     if not point.counted:
         return []
     now = _by_shard(point)
     return [
         f"it holds no row of shard {shard}, and {name} before it held {rows:,}"
         for shard, (name, rows) in filled.items()
-        if shard in point.shards and not now.get(shard)
+        if shard in shards and not now.get(shard)
     ]
 
 

@@ -97,3 +97,10 @@ def test_what_is_missing_or_has_a_manifest_is_not_adopted() -> None:
         demand_adoptable(catalogue_of(make_topology(), [ours]), BACKUP, make_observation())
     with pytest.raises(BackupUnusable, match=r"incomplete|unknown"):
         demand_adoptable(listed_by_hand(shards=1), BACKUP, make_observation())
+
+
+def test_what_is_our_own_is_never_part_of_a_backup() -> None:
+    """A hand-made backup of everything holds the journal: a restore of it would drop it."""
+    everything = {**ORDERS, "chops.operations": frozenset({"all_1_1_0"})}
+    manifest = taken({replica_name(0): everything, replica_name(1): everything})
+    assert {t.full_name for r in manifest.replicas for t in r.tables} == {"shop.orders"}

@@ -283,7 +283,7 @@ def test_points_of_a_shard_that_lost_its_rows_stay_suspect_though_another_one_ha
         return make_manifest(first, second, backup_name=name, operation_id=f"op-{name}")
 
     points = [both("a", 0, lost=False), both("b", 1, lost=True), both("c", 2, lost=True)]
-    why = suspects([ManifestSummary.of(manifest) for manifest in points])
+    why = suspects([ManifestSummary.of(manifest) for manifest in points], shards=("0", "1"))
     assert set(why) == {"b", "c"}
     assert "shard 1" in why["c"]
 
@@ -294,7 +294,21 @@ def test_rows_that_nobody_fingerprinted_are_told_by_the_server_s_count() -> None
         record = make_replica_record(0).model_copy(update={"tables": (table,)})
         return ManifestSummary.of(make_manifest(record, backup_name=name))
 
-    assert set(suspects([unprinted("a", 10), unprinted("b", 0)])) == {"b"}
+    points = [unprinted("a", 10), unprinted("b", 0)]
+    assert set(suspects(points, shards=("0",))) == {"b"}
+
+
+def test_a_point_that_left_a_shard_of_the_cluster_out_is_suspect_one_from_before_it_grew_is_not() -> (
+    None
+):
+    def of_shards(name: str, *shards: int) -> ManifestSummary:
+        records = [make_replica_record(shard) for shard in shards]
+        return ManifestSummary.of(make_manifest(*records, backup_name=name))
+
+    small, grown, half = of_shards("small", 0), of_shards("grown", 0, 1), of_shards("half", 0)
+    assert set(suspects([small, grown, half], shards=("0", "1"))) == {"half"}
+    assert set(suspects([grown, half], shards=("0",))) == {"half"}  # once, when it shrank
+    assert set(suspects([grown, half, of_shards("later", 0)], shards=("0",))) == {"half"}
 
 
 def test_a_point_that_was_taken_in_doubt_is_suspect() -> None:

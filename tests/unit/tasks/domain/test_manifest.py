@@ -162,3 +162,10 @@ def test_a_frozen_part_costs_the_manifest_few_characters() -> None:
         return make_manifest(replica).to_text()
 
     assert len(text_of(1001)) - len(text_of(1)) < 30 * 1000
+
+
+def test_a_manifest_that_names_a_table_of_our_own_is_refused() -> None:
+    record = make_replica_record(0, tables=[make_table("operations", database="chops")])
+    forged = make_manifest().model_copy(update={"replicas": (record,)})
+    with pytest.raises(BackupUnusable, match=r"chops\.operations"):
+        Manifest.from_text(forged.to_text(), origin="weekly")
