@@ -298,9 +298,7 @@ def test_rows_that_nobody_fingerprinted_are_told_by_the_server_s_count() -> None
     assert set(suspects(points, shards=("0",))) == {"b"}
 
 
-def test_a_point_that_left_a_shard_of_the_cluster_out_is_suspect_one_from_before_it_grew_is_not() -> (
-    None
-):
+def test_a_point_that_left_a_shard_out_is_suspect_and_one_from_before_it_grew_is_not() -> None:
     def of_shards(name: str, *shards: int) -> ManifestSummary:
         records = [make_replica_record(shard) for shard in shards]
         return ManifestSummary.of(make_manifest(*records, backup_name=name))
