@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tasks.clickhouse import commands
 from tasks.clickhouse.session import ReplicaSession
 from tasks.clickhouse.tables import create_database, create_table, drop_table, read_tables
-from tasks.domain.errors import BackupUnusable
+from tasks.domain.errors import ActionFailed, BackupUnusable
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import TableRecord
 from tasks.domain.restore_plan import ReplicaRestore
@@ -33,14 +33,23 @@ async def create_with_sidecar(
         demand_creatable(names, await session.journal(), await standing_on(session))
 
     command = commands.restore_schema(backup, session.sidecar.token(), tables=patterns)
-    await session.sidecar.perform(command, guard=guard)
+    try:
+        await session.sidecar.perform(command, guard=guard)
+        standing = await _demand_standing(session, names)
+    except (ActionFailed, BackupUnusable):
+        await session.note(Event.REFUSED, backup)
+        raise
+    await note_identities(session, (standing[name] for name in names))
+    await session.note(Event.STEP, step)
+
+
+async def _demand_standing(session: ReplicaSession, names: Sequence[str]) -> dict[str, Table]:
     standing = await standing_on(session)
     missing = [name for name in names if name not in standing]
     if missing:
         message = f"{session.replica}: the sidecar did not create {', '.join(missing)}"
         raise BackupUnusable(message)
-    await note_identities(session, (standing[name] for name in names))
-    await session.note(Event.STEP, step)
+    return standing
 
 
 async def create_beside(session: ReplicaSession, part: ReplicaRestore) -> None:

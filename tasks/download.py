@@ -7,7 +7,7 @@ from tasks.clickhouse.parts import read_frozen
 from tasks.clickhouse.session import ReplicaSession
 from tasks.domain.errors import BackupUnusable, PreflightFailed
 from tasks.domain.journal import Entry, Event, Step
-from tasks.domain.restore_need import Need
+from tasks.domain.restore_need import Need, copy_is_refused
 from tasks.domain.restore_plan import ReplicaRestore
 from tasks.fan_out import HEALING, step
 
@@ -21,6 +21,8 @@ async def download_shard_backup(
     if not needed or part.need is Need.NOTHING:
         return
     journal = await session.journal()
+    if part.need.drops and copy_is_refused(journal):  # the one in the bucket may be mended by now
+        await session.sidecar.delete(commands.delete("local", backup))
     if not (journal.did(Step.DOWNLOAD) and await session.holds(backup, location="local")):
         command = commands.download(
             backup,

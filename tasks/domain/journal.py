@@ -21,6 +21,7 @@ class Event(StrEnum):
     BASE = "base"  # subject: a backup; payload: the one that it builds on here, empty: none
     FINGERPRINT = "fingerprint"  # payload: what was frozen
     IDENTITY = "identity"  # payload: tables that this operation made, with their identities
+    REFUSED = "refused"  # subject: a backup; no tables could be made from its local copy
     MANIFEST = "manifest"  # subject: a backup; payload: its manifest, cached
     KNOWN = "known"  # subject: a backup; payload: the summary of its manifest, as it was read
     VERIFIED = "verified"  # subject: a backup; payload: what a verification found out

@@ -62,6 +62,16 @@ def end_of(journal: Journal) -> End:
     return End.RESTORED if since.did(Step.LATE) and not failed else End.HALF_RESTORED
 
 
+def copy_is_refused(journal: Journal) -> bool:
+    """Tell whether the local copy is one from which no tables could be made: no retry heals it."""
+    for entry in reversed(journal.entries):
+        if entry.event is Event.REFUSED:
+            return True
+        if (entry.event, entry.subject) == (Event.INTENT, Step.DOWNLOAD):
+            return False
+    return False
+
+
 def half_restored_by(journal: Journal) -> str | None:
     """Name the restore that ended half way on one replica, if no later one made it whole."""
     ends = (e for e in reversed(journal.entries) if e.event is Event.FINISHED and e.payload)

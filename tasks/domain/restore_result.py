@@ -79,12 +79,13 @@ def caught_up(part: ReplicaRestore, found: Iterable[CatchUp]) -> tuple[TableComp
 
 
 def comparisons_of(plan: RestorePlan, restored: Restored) -> tuple[TableComparison, ...]:
-    """Unite what was found of rows with what stands there now, on replicas that got through."""
+    """Unite what was found of rows with what stands there now; doubt where nobody has looked."""
     return tuple(
         compared
         for part in plan.replicas
-        if part.replica in restored.tables
-        for compared in _compared(part, restored)
+        for compared in (
+            _compared(part, restored) if part.replica in restored.tables else _unseen(part)
+        )
     )
 
 
@@ -157,6 +158,11 @@ def _compared(part: ReplicaRestore, restored: Restored) -> Iterator[TableCompari
             yield _comparison(part, record, verdict, message)
 
 
+def _unseen(part: ReplicaRestore) -> Iterator[TableComparison]:
+    message = "could not tell: the restore stopped here before its tables were compared"
+    return (_comparison(part, record, Verdict.UNKNOWN, message) for record in part.restored)
+
+
 def _definition_judged(
     record: TableRecord, standing: Table | None, *, plain: bool
 ) -> tuple[Verdict, str]:
@@ -201,7 +207,8 @@ def _replica_outcome(
     part: ReplicaRestore, restored: Restored, own: Sequence[TableComparison]
 ) -> ReplicaOutcome:
     error = restored.errors.get(part.replica)
-    wrong = [f"{c.table}: {c.message}" for c in own if c.verdict is not Verdict.PASSED]
+    looked = part.replica in restored.tables  # else the error that stopped it is what is told
+    wrong = [f"{c.table}: {c.message}" for c in own if looked and c.verdict is not Verdict.PASSED]
     phase = restored.phases.get(part.replica, _PHASES[0])
     return ReplicaOutcome(
         shard=part.shard,

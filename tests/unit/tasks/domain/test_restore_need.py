@@ -6,7 +6,15 @@ from itertools import product
 import pytest
 
 from tasks.domain.journal import Entry, Event
-from tasks.domain.restore_need import End, Need, end_of, half_restored_by, need_of, needs_together
+from tasks.domain.restore_need import (
+    End,
+    Need,
+    copy_is_refused,
+    end_of,
+    half_restored_by,
+    need_of,
+    needs_together,
+)
 from tests.builders import make_entry, make_journal
 
 
@@ -52,6 +60,25 @@ def test_an_attach_of_unknown_fate_is_never_sent_again_as_it_was(
 
 def test_only_making_anew_drops() -> None:
     assert [need for need in Need if need.drops] == [Need.REPLACE, Need.REMAKE]
+
+
+REFUSED = make_entry(Event.REFUSED, "nightly-1")
+
+
+@pytest.mark.parametrize(
+    ("entries", "refused"),
+    [
+        pytest.param([], False, id="nothing-fetched"),
+        pytest.param(steps("download?", "download", "drop?", "schema?"), False, id="fate-unknown"),
+        pytest.param([*steps("download?", "download", "schema?"), REFUSED], True, id="refused"),
+        pytest.param([*steps("download?"), REFUSED, *steps("download?")], False, id="fetched-anew"),
+        pytest.param([*steps("download?"), REFUSED, *steps("drop?")], True, id="other-steps-since"),
+    ],
+)
+def test_a_copy_from_which_nothing_could_be_made_is_not_used_again(
+    entries: list[Entry], *, refused: bool
+) -> None:
+    assert copy_is_refused(make_journal(*entries)) is refused
 
 
 PAIRS = [

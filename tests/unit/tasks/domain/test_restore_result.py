@@ -104,6 +104,19 @@ def test_one_replicas_failure_does_not_hide_anothers_success() -> None:
     assert (second.failed, second.message) == (True, "no such file")
 
 
+def test_tables_at_which_nobody_looked_are_a_doubt_and_the_replicas_error_is_told() -> None:
+    """Comparing only what came through would let one whole shard answer for a lost one."""
+    outcome = outcome_of(
+        errors={SECOND: REFUSED},
+        phases={FIRST: "restored", SECOND: "dropped"},
+        tables={FIRST: STANDING},
+    )
+    assert outcome.verdict is Verdict.UNKNOWN
+    doubted = [c for c in outcome.comparisons if c.verdict is not Verdict.PASSED]
+    assert [(c.replica, c.table, c.rows) for c in doubted] == [(SECOND, "shop.orders", 0)]
+    assert outcome.replicas[1].message == "no such file"
+
+
 def test_a_table_that_is_not_there_failed() -> None:
     assert only_comparison(None).verdict is Verdict.FAILED
 
