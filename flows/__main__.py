@@ -115,12 +115,23 @@ def _add_option(parser: argparse.ArgumentParser, parameter: inspect.Parameter, t
     required = parameter.default is inspect.Parameter.empty
     if parameter.annotation is bool:
         parser.add_argument(flag, action="store_true", default=None, help=told)
-    elif "list" in str(parameter.annotation):
+    elif "list[" in str(parameter.annotation):
         parser.add_argument(flag, action="append", help=f"{told} May be repeated.")
     elif parameter.name == "options":
-        parser.add_argument(flag, type=json.loads, help=f"{told} A JSON object.")
+        parser.add_argument(flag, type=_json_object, help=f"{told} A JSON object.")
     else:
         parser.add_argument(flag, required=required, help=told)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        message = f"{text!r} is not a JSON object"
+        raise argparse.ArgumentTypeError(message)
+    return given
 
 
 def _docstring(flow: "Flow[..., Any]") -> tuple[str, dict[str, str]]:

@@ -23,15 +23,15 @@ from tasks.domain.verification import (
 )
 from tasks.domain.verify_choice import point_of
 from tasks.domain.verify_listing import sources_of
-from tasks.domain.verify_outcome import Finding, VerifyOutcome
-from tasks.domain.verify_request import VerifyLevel, VerifyOptions, VerifyRequest
+from tasks.domain.verify_outcome import VerifyOutcome
+from tasks.domain.verify_request import LevelWord, VerifyLevel, VerifyOptions, VerifyRequest
 from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import delete_leftovers
 from tasks.operation import Operation, operation_under_way
 from tasks.preflight import prove_overrides
 from tasks.reports import report_plan
 from tasks.runs import concluded, this_attempt
-from tasks.verify import look_at_listings, manifest_or_why, note_proof, try_download, try_restore
+from tasks.verify import look_at_listings, note_proof, read_manifests, try_download, try_restore
 
 
 @flow(flow_run_name="verify-{installation}", persist_result=False)
@@ -40,7 +40,7 @@ async def verify_backup(
     backup: str,
     namespace: str = "default",
     inventory: str | Inventory = "",
-    level: VerifyLevel = VerifyLevel.RESTORE,
+    level: LevelWord = VerifyLevel.RESTORE.value,
     drill_target: str = "",
     operation_id: str = "",
     options: VerifyOptions = VerifyOptions(),
@@ -93,22 +93,20 @@ async def _carried_out(request: VerifyRequest, operation: Operation) -> VerifyOu
         steps=len(VerifyPhase) * len(observed.inspections),
     )
     proven = await fleet.phase(VerifyPhase.PREFLIGHT, fleet.sessions, prove_overrides)
-    able = [fleet.sessions[name] for name in sources if name in succeeded(proven)]
+    able = [name for name in sources if name in succeeded(proven)]
     fit = fit_only(observed, failed(proven))
-    manifest = await manifest_or_why(able, request.backup, fit)
-    verified = (
-        Verified(findings=(manifest,))
-        if isinstance(manifest, Finding)
-        else await _tried(operation, fleet, request, manifest, fit)
-    )
+    manifest, wrong = await read_manifests(fleet, able, request.backup, fit)
+    verified = Verified()
+    if manifest is not None:
+        verified = await _tried(operation, fleet, request, manifest, fit)
     name = request.backup
     cleaned = await fleet.phase(
         VerifyPhase.CLEAN, fleet.sessions, lambda session: delete_leftovers(session, name)
     )
     left = error_findings(request.level, observed, failed(cleaned), left_over=True)
-    verified = replace(verified, findings=(*verified.findings, *left), notes=notes)
+    verified = replace(verified, findings=(*wrong, *verified.findings, *left), notes=notes)
     outcome = verify_outcome(request, operation.attempt, verified, finished=datetime.now(UTC))
-    if isinstance(manifest, Manifest) and outcome.verdict is not Verdict.UNKNOWN:
+    if manifest is not None and outcome.verdict is not Verdict.UNKNOWN:
         proof = proof_of(outcome, manifest)
         await fleet.phase(
             VerifyPhase.PROOF, fleet.sessions, lambda session: note_proof(session, proof)

@@ -5,7 +5,7 @@ A try always begins afresh: what an earlier one downloaded proves nothing, and w
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tasks.clickhouse import commands
@@ -23,6 +23,7 @@ from tasks.clickhouse.tables import drop_table
 from tasks.clickhouse.tidy import tidied
 from tasks.domain.errors import (
     ActionFailed,
+    BackupError,
     BackupUnusable,
     NotAllowed,
     ServerError,
@@ -32,14 +33,24 @@ from tasks.domain.inspection import Observation
 from tasks.domain.journal import Event, Step
 from tasks.domain.manifest import Manifest, TableRecord
 from tasks.domain.names import manifest_name
+from tasks.domain.phases import VerifyPhase
 from tasks.domain.proofs import Proof
 from tasks.domain.scratch_tables import scratch_definition
 from tasks.domain.tables import Table, scratch_database, table_patterns
 from tasks.domain.trials import Trial, Tried
-from tasks.domain.verification import copy_findings, drilled_tables, table_finding, verdict_on
+from tasks.domain.verification import (
+    copy_findings,
+    drilled_tables,
+    error_findings,
+    table_finding,
+    verdict_on,
+)
 from tasks.domain.verify_listing import (
+    differing,
     listing_findings,
     no_manifest,
+    readers_left,
+    readers_of,
     steady,
     unreadable_manifest,
 )
@@ -47,6 +58,7 @@ from tasks.domain.verify_outcome import Finding, verdict_of
 from tasks.domain.verify_request import VerifyLevel
 from tasks.download import bring_copy
 from tasks.fan_out import HEALING, step
+from tasks.fleet import Fleet, failed, succeeded
 from tasks.leftovers import drop_scratch
 from tasks.operation import Operation
 
@@ -106,19 +118,40 @@ async def note_proof(session: ReplicaSession, proof: Proof) -> None:
     await session.note(Event.VERIFIED, proof.backup_name, proof.model_dump_json())
 
 
-async def manifest_or_why(
-    sources: Sequence[ReplicaSession], backup: str, observed: Observation
-) -> Manifest | Finding:
-    """Read the first copy of the manifest that can be read; else say what was found out."""
-    unusable: list[Finding] = []
-    for source in sources:
-        try:
-            return await look_into_manifest(source, backup)
-        except BackupUnusable as error:
-            listed = await source.holds(manifest_name(backup), location="remote")
-            place = (source.shard, source.replica)
-            unusable.append(unreadable_manifest(*place, error, still_listed=listed))
-    return unusable[0] if unusable else no_manifest(observed)
+async def read_manifests(
+    fleet: Fleet, sources: Iterable[str], backup: str, observed: Observation
+) -> tuple[Manifest | None, tuple[Finding, ...]]:
+    """Read every shard's copy of the manifest: the first that can be, and what is wrong with any.
+
+    `sources`: replicas that list it.
+    """
+    able = tuple(sources)
+
+    async def look(session: ReplicaSession) -> Manifest | Finding:
+        return await manifest_or_why(session, backup)
+
+    results = await fleet.phase(VerifyPhase.MANIFEST, readers_of(able, observed), look)
+    first = next(_legible(results), None)
+    if first is not None:
+        rest = readers_left(first[1], able, results, observed)
+        results |= await fleet.phase(VerifyPhase.MANIFEST, rest, look)
+    wrong = (
+        *(finding for finding in succeeded(results).values() if isinstance(finding, Finding)),
+        *error_findings(VerifyLevel.LISTING, observed, failed(results)),
+        *differing(dict(_legible(results)), observed),
+    )
+    if first is None:
+        return None, wrong or (no_manifest(observed),)
+    return first[1], wrong
+
+
+async def manifest_or_why(session: ReplicaSession, backup: str) -> Manifest | Finding:
+    """Read one copy of the manifest; else say what was found out."""
+    try:
+        return await look_into_manifest(session, backup)
+    except BackupUnusable as error:
+        listed = await session.holds(manifest_name(backup), location="remote")
+        return unreadable_manifest(session.shard, session.replica, error, still_listed=listed)
 
 
 async def look_at_listings(
@@ -148,6 +181,7 @@ class _Drill:
         self._trial = trial
         self._backup = backup
         self._scratch = scratch
+        self._left_alone: dict[str, bool] = {}  # table -> whether nothing of it is merged
 
     async def tried(self, tables: Sequence[TableRecord]) -> Tried:
         begun = _now()
@@ -168,11 +202,15 @@ class _Drill:
         for table in tables:
             await self._session.lease.check()
             try:
-                await make_scratch_table(self._session.server, self._target(table))
+                await self._make_one(table)
             except (BackupUnusable, ServerError, NotAllowed) as error:
                 message = f"could not tell: there can be no such table here: {error}"
                 refused[table.full_name] = self._finding(Verdict.UNKNOWN, message, table)
         return refused
+
+    async def _make_one(self, table: TableRecord) -> None:
+        stopped = await make_scratch_table(self._session.server, self._target(table))
+        self._left_alone[table.full_name] = stopped
 
     async def _fill(self, tables: Sequence[TableRecord]) -> list[TableRecord]:
         """Attach the rows of all; give back those of commands that failed."""
@@ -189,7 +227,7 @@ class _Drill:
         failed = {}
         for table in tables:
             await drop_table(self._session.server, self._target(table))
-            await make_scratch_table(self._session.server, self._target(table))
+            await self._make_one(table)
             try:
                 await self._attach([table])
             except ActionFailed as error:
@@ -215,7 +253,8 @@ class _Drill:
         for table in tables:
             target = targets[table.full_name]
             parts = seen.get(target.full_name, ())
-            finding = table_finding(self._trial, table, parts)
+            alone = self._left_alone[table.full_name]
+            finding = table_finding(self._trial, table, parts, left_alone=alone)
             if finding.verdict is Verdict.PASSED:
                 finding = await self._read(table, target, parts) or finding
             findings.append(finding)
@@ -253,6 +292,13 @@ async def _not_downloaded(
     if (await read_listing(session.server)).holds(backup, location="remote"):
         verdict = verdict_on(error)
     return trial.finding(VerifyLevel.DOWNLOAD, verdict, str(error))
+
+
+def _legible(
+    results: Mapping[str, Manifest | Finding | BackupError],
+) -> Iterator[tuple[str, Manifest]]:
+    """Keep the copies that could be read, by replica."""
+    return ((name, r) for name, r in results.items() if isinstance(r, Manifest))
 
 
 def _portions(tables: Sequence[TableRecord]) -> Iterator[list[TableRecord]]:

@@ -23,16 +23,17 @@ _CHECKSUM_DOESNT_MATCH, _NOT_IMPLEMENTED = 40, 48
 _DAMAGED = frozenset({_CHECKSUM_DOESNT_MATCH, 6, 32, 33, 49, 76, 79, 107, 226, 228, 229, 246, 271})
 
 
-async def make_scratch_table(server: Server, table: Table) -> None:
+async def make_scratch_table(server: Server, table: Table) -> bool:
     """Make an empty table that stays as it is filled: parts are neither merged nor expire.
 
-    `table.definition` is what follows the name.
+    `table.definition` is what follows the name. False where nobody may keep it from merging.
     """
     await server.execute(f"CREATE TABLE {quoted(table)} {table.definition}")
     try:
         await server.execute(f"SYSTEM STOP MERGES {quoted(table)}")
     except NotAllowed:  # parts that are merged are still known for some minutes
-        return
+        return False
+    return True
 
 
 async def make_scratch_databases(server: Server, names: Iterable[str]) -> None:

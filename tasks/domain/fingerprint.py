@@ -7,7 +7,7 @@ part was seen among its parts, active or not, as often as it was frozen and no m
 
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -149,7 +149,7 @@ class Comparison:
     verdict: Verdict
     missing_parts: int = 0
     doubled_parts: int = 0
-    foreign_rows: int = 0  # in active parts that are not of the backup: writers, or merges
+    foreign_rows: int = 0  # in active parts that are not of the backup: writers, merges, damage
 
     @property
     def sentence(self) -> str:
@@ -157,37 +157,35 @@ class Comparison:
             return "every part of the backup is there, once"
         if self.verdict is Verdict.UNKNOWN:
             return "could not tell: parts merged away before they were seen"
-        return f"{self.missing_parts} parts missing, {self.doubled_parts} parts attached twice"
+        told = f"{self.missing_parts} parts missing, {self.doubled_parts} parts attached twice"
+        return f"{told}, {self.foreign_rows} rows in other parts" if self.foreign_rows else told
 
 
-def compare(expected: Fingerprint, seen: Iterable[Part]) -> Comparison:
+def compare(expected: Fingerprint, seen: Iterable[Part], *, left_alone: bool = False) -> Comparison:
     """Compare a fingerprint with every part seen in the table since it was recreated empty.
 
-    `seen` holds each part once, by name, whether it is still active or not.
+    `seen` holds each part once, by name, whether it is still active or not. `left_alone`: nobody
+    inserted and nothing was merged meanwhile, so that a part that was not frozen is damage.
     """
     parts = {part.name: part for part in seen}.values()
     wanted = Counter(expected.contents)
     found = Counter(map(content_of, parts))
     missing = sum((wanted - found).values())
     doubled = sum((Counter({k: n for k, n in found.items() if k in wanted}) - wanted).values())
-    foreign = sum(p.rows for p in parts if p.active and content_of(p) not in wanted)
+    strange = [part for part in parts if part.active and content_of(part) not in wanted]
+    wrong = bool(doubled or (left_alone and (missing or strange)))
     return Comparison(
-        verdict=_verdict(wanted, parts, missing=missing, doubled=doubled),
+        verdict=Verdict.FAILED if wrong else _verdict(missing=missing, strange=bool(strange)),
         missing_parts=missing,
         doubled_parts=doubled,
-        foreign_rows=foreign,
+        foreign_rows=sum(part.rows for part in strange),
     )
 
 
-def _verdict(
-    wanted: Mapping[Content, int], parts: Iterable[Part], *, missing: int, doubled: int
-) -> Verdict:
-    if doubled:
-        return Verdict.FAILED
+def _verdict(*, missing: int, strange: bool) -> Verdict:
     if not missing:
         return Verdict.PASSED
     # an active part that was not frozen may be a merge of frozen ones, purged before they were seen
-    strange = any(part.active and content_of(part) not in wanted for part in parts)
     return Verdict.UNKNOWN if strange else Verdict.FAILED
 
 

@@ -52,6 +52,7 @@ class VerifyPhase(Phase):
     """Each as far as the level goes."""
 
     PREFLIGHT = "preflight"
+    MANIFEST = "manifest"
     DOWNLOAD = "download"
     RESTORE = "restore"
     CLEAN = "clean"

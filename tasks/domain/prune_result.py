@@ -8,7 +8,7 @@ from typing import Self
 from tasks.domain.names import EVERY_BACKUP
 from tasks.domain.outcomes import Attempt, Outcome, ReplicaOutcome, Sheet, Status
 from tasks.domain.prune_plan import PrunePlan, plan_lines
-from tasks.domain.retention_judgement import Decision, Fate
+from tasks.domain.retention_judgement import NEEDS_IT, Decision, Fate
 from tasks.domain.units import human_size
 
 
@@ -167,6 +167,8 @@ def _next_steps(standing: Mapping[str, str], attempt: Attempt) -> tuple[str, ...
     if any(why.startswith("held: ") for why in standing.values()):
         released = "`python -m flows hold --release`, with the installation and its inventory"
         return (f"Nothing is deleted until a person clears the hold: {released}.",)
+    if any(why.endswith(NEEDS_IT) for why in standing.values()):
+        return ("`--cascade` deletes also what builds on a named backup; see to it in a dry run.",)
     told = (
         "Mend what is named, then run it again: it observes anew and finishes what it began; "
         f"with operation_id={attempt.operation_id!r} it is held to the same request."

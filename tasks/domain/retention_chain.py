@@ -3,17 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from tasks.domain.catalogue import Backup, Catalogue
-from tasks.domain.retention_judgement import Fate, Judgement, Judgements
+from tasks.domain.retention_judgement import NEEDS_IT, Fate, Judgement, Judgements
 
 
 def with_bases(catalogue: Catalogue, judged: Judgements, *, by_name: bool = False) -> Judgements:
     """Let stay whatever a backup that stays needs, through any number of links."""
     bases = {b.name: frozenset().union(*b.bases.values()) for b in catalogue.backups}
-    needed: dict[str, Backup] = {}
-    for backup in reversed(catalogue.backups):
-        if judged[backup.name].fate is not Fate.DELETE:
-            for base in _all_bases(backup.name, bases):
-                needed.setdefault(base, backup)
+    staying = [b for b in catalogue.backups if judged[b.name].fate is not Fate.DELETE]
+    needed = {base: b for b in staying for base in _all_bases(b.name, bases)}
+    needed |= {base: b for b in staying for base in bases[b.name]}  # a direct child is named first
     return {
         name: _needed(judgement, needed[name], by_name=by_name)
         if name in needed and judgement.fate is Fate.DELETE
@@ -36,7 +34,7 @@ def _needed(judgement: Judgement, child: Backup, *, by_name: bool) -> Judgement:
     if not child.ours:
         return judgement.but(f"{child.name} needs it, and is not ours: see to that one first")
     if by_name:
-        return judgement.but(f"{child.name} needs it: name that one too, or say cascade")
+        return judgement.but(f"{child.name} {NEEDS_IT}")
     return Judgement(Fate.KEEP, f"base of {child.name}, which stays")
 
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+NEEDS_IT = "needs it: name that one too, or say cascade"
+
 
 class Fate(StrEnum):
     """What is to become of a backup."""

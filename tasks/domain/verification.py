@@ -62,16 +62,18 @@ def seconds_to_restore(
     return found
 
 
-def table_finding(trial: Trial, table: TableRecord, parts: Iterable[Part]) -> Finding:
-    """Compare a table of a drill with its fingerprint."""
+def table_finding(
+    trial: Trial, table: TableRecord, parts: Iterable[Part], *, left_alone: bool
+) -> Finding:
+    """Compare a table of a drill with its fingerprint. `left_alone`: none of it was merged."""
     if table.fingerprint is None:
         message = "could not tell: the backup has no fingerprint of its rows"
         return trial.finding(_RESTORE, Verdict.UNKNOWN, message, table)
-    result = compare(table.fingerprint, parts)
+    result = compare(table.fingerprint, parts, left_alone=left_alone)
     return trial.finding(_RESTORE, result.verdict, result.sentence, table)
 
 
-def verdict_on(error: ActionFailed) -> Verdict:
+def verdict_on(error: ActionFailed | BackupUnusable) -> Verdict:
     """Tell whether a sidecar that failed says something of the backup, or of its own server."""
     elsewhere = (f"ended as {ActionStatus.CANCEL}", "no space left")
     return Verdict.UNKNOWN if any(w in str(error) for w in elsewhere) else Verdict.FAILED

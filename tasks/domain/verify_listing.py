@@ -3,7 +3,8 @@
 A listing proves presence only; where it shows nothing remote it proves nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tasks.domain.errors import BackupNotFound, BackupUnusable
 from tasks.domain.fingerprint import Verdict
@@ -11,6 +12,7 @@ from tasks.domain.inspection import Inspection, Observation
 from tasks.domain.manifest import Manifest, ReplicaRecord
 from tasks.domain.names import manifest_name
 from tasks.domain.trials import Trial, holders_of
+from tasks.domain.verification import verdict_on
 from tasks.domain.verify_outcome import Finding
 from tasks.domain.verify_request import VerifyLevel
 
@@ -57,8 +59,48 @@ def unreadable_manifest(
         shard=shard,
         replica=replica,
         level=_LISTING,
-        verdict=Verdict.FAILED if still_listed else Verdict.UNKNOWN,
+        verdict=verdict_on(error) if still_listed else Verdict.UNKNOWN,
         message=str(error),
+    )
+
+
+def readers_of(sources: Iterable[str], observed: Observation) -> tuple[str, ...]:
+    """Choose who reads the manifest: on each shard one replica that lists it, an idle one first."""
+    ready = sorted(sources, key=lambda name: observed.of(name).busy_with is not None)
+    chosen: dict[str, str] = {}
+    for replica in ready:
+        chosen.setdefault(observed.of(replica).shard, replica)
+    return tuple(sorted(chosen.values()))
+
+
+def readers_left(
+    manifest: Manifest, sources: Iterable[str], read: Collection[str], observed: Observation
+) -> tuple[str, ...]:
+    """Choose who else reads it: replicas of shards whose replicas stored a copy each."""
+    stores = Counter(record.shard for record in manifest.replicas if record.tables)
+    return tuple(
+        replica
+        for replica in sources
+        if replica not in read and stores[observed.of(replica).shard] > 1
+    )
+
+
+def differing(read: Mapping[str, Manifest], observed: Observation) -> tuple[Finding, ...]:
+    """Fail each copy of the manifest that is not what the first one is: all were written alike."""
+    first = next(iter(read), "")
+    return tuple(
+        Finding(
+            shard=observed.of(replica).shard,
+            replica=replica,
+            level=_LISTING,
+            verdict=Verdict.FAILED,
+            message=(
+                f"the manifest of {copy.backup_name} differs from the one that {first} reads "
+                f"(operations {copy.operation_id} and {read[first].operation_id})"
+            ),
+        )
+        for replica, copy in read.items()
+        if copy != read[first]
     )
 
 

@@ -1,9 +1,9 @@
 """What can be asked of a verification, validated whole before anything is sent."""
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from tasks.domain.names import LATEST, OLDEST, checked_backup_name
 from tasks.domain.requests import Options, as_value_error, validated
@@ -15,6 +15,10 @@ class VerifyLevel(StrEnum):
     LISTING = "listing"
     DOWNLOAD = "download"
     RESTORE = "restore"
+
+
+# a form offers the levels, and another word is refused in one sentence wherever it was typed
+LevelWord = Annotated[str, WithJsonSchema({"type": "string", "enum": [*VerifyLevel]})]
 
 
 class VerifyOptions(Options):

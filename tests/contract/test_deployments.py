@@ -28,6 +28,12 @@ def test_a_form_describes_every_field(deployment: Deployment) -> None:
     assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
+def test_the_form_of_a_verification_offers_its_levels() -> None:
+    (flow,) = (d.load_flow() for d in DEPLOYMENTS if d.flow_name == "verify-backup")
+    assert flow.parameters.properties["level"]["enum"] == ["listing", "download", "restore"]
+    assert flow.parameters.properties["level"]["default"] == "restore"
+
+
 def test_prefect_yaml_says_what_the_registry_says() -> None:
     written = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]
     assert written == [

@@ -38,6 +38,8 @@ def test_a_refusal_is_one_sentence_and_no_traceback(one_shard: Bench) -> None:
         pytest.param(("backup", "--installation=demo", "--force"), "--force", id="unknown"),
         pytest.param(("backup", "--install=demo"), "--install", id="abbreviated"),
         pytest.param(("destroy",), "destroy", id="operation"),
+        pytest.param(("backup", "--options={bad"), "'{bad' is not a JSON object", id="not-json"),
+        pytest.param(("backup", "--options=[]"), "'[]' is not a JSON object", id="no-object"),
     ],
 )
 def test_a_malformed_command_line_is_refused_by_its_word(

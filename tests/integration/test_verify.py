@@ -160,6 +160,8 @@ async def test_what_nobody_lists_and_what_nobody_can_do_is_refused(one_shard: Be
         await one_shard.verify("nosuch")
     with one_shard.refusal(InvalidRequest, "drill_target", "another-cluster"):
         await one_shard.verify("nosuch", drill_target="another-cluster")
+    with one_shard.refusal(InvalidRequest, "level", "restor"):
+        await one_shard.verify("nosuch", level="restor")
 
 
 async def test_the_newest_and_the_oldest_recovery_point_are_found_by_themselves(
@@ -216,3 +218,33 @@ async def test_a_manifest_that_is_spoiled_fails_and_one_that_is_out_of_reach_is_
     spoiled = await one_shard.verify("illegible", level="listing")
     assert spoiled.verdict == "failed"
     assert [finding for finding in spoiled.findings if "manifest" in finding.message]
+
+
+async def test_every_shard_has_to_hold_the_manifest_itself(three_shards: Bench) -> None:
+    three_shards.fill_shop(rows=10)
+    await three_shards.backup("legible")
+    await three_shards.backup("another")
+    (archive,) = archives(three_shards, 1, "legible.manifest", "chops.manifest")
+    flip_a_byte(archive, "data.bin")
+    foreign = copy_of(three_shards, 2, "legible.manifest")
+    shutil.rmtree(foreign / "shadow")
+    shutil.copytree(copy_of(three_shards, 2, "another.manifest") / "shadow", foreign / "shadow")
+    done = await three_shards.verify("legible", level="listing")
+    assert (done.status, done.verdict) == (Status.PARTIALLY_FAILED, "failed")
+    wrong = {finding.shard: finding.message for finding in done.findings if not finding.passed}
+    assert sorted(wrong) == ["1", "2"]
+    assert "legible.manifest is corrupt" in wrong["1"]
+    assert "another backup, another" in wrong["2"]
+
+
+async def test_a_drill_fails_where_two_shards_hold_each_other_s_rows(three_shards: Bench) -> None:
+    three_shards.fill_shop(rows=30)
+    await three_shards.backup("swapped")
+    first, second = (copy_of(three_shards, number, "swapped") for number in (0, 1))
+    aside = first.with_name("aside")
+    for source, target in ((first, aside), (second, first), (aside, second)):
+        source.rename(target)
+    done = await three_shards.verify("swapped")
+    assert done.verdict == "failed"
+    drilled = {finding.shard: finding.verdict for finding in done.findings if finding.table}
+    assert drilled == {"0": "failed", "1": "failed", "2": "passed"}

@@ -119,6 +119,23 @@ def test_a_part_that_may_have_merged_away_unseen_is_a_doubt() -> None:
     assert verdict_of(frozen, seen) is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param((make_part("202601_1_2_1", rows=20, hash="other"),), id="other-rows-instead"),
+        pytest.param((make_part(), make_part("202601_2_2_0", hash="other")), id="other-rows-too"),
+    ],
+)
+def test_where_nothing_was_merged_a_part_that_was_not_frozen_is_damage(
+    seen: tuple[Part, ...],
+) -> None:
+    frozen = Fingerprint.of([make_part()])
+    judged = compare(frozen, seen, left_alone=True)
+    assert judged.verdict is Verdict.FAILED
+    assert f"{seen[-1].rows} rows in other parts" in judged.sentence
+    assert compare(frozen, [make_part()], left_alone=True).verdict is Verdict.PASSED
+
+
 def test_without_a_merge_a_missing_part_is_a_failure() -> None:
     assert verdict_of((make_part(),), ()) is Verdict.FAILED
 

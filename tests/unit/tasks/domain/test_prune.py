@@ -17,6 +17,7 @@ from tasks.domain.prune_result import Pruned, PruneOutcome, planned_outcome, pru
 from tasks.domain.recovery import Interrupted, Remains, Way, recover, touched_by
 from tasks.domain.retention import decide
 from tasks.domain.retention_journal import circumstances_of, hold_of, to_note
+from tasks.domain.retention_judgement import NEEDS_IT
 from tasks.domain.retention_policy import RetentionPolicy
 from tests.builders import (
     OPERATION,
@@ -230,6 +231,11 @@ def test_what_a_stranger_keeps_in_place_leaves_a_prune_incomplete() -> None:
     assert found.status is Status.FAILED
     assert "theirs" in found.standing["old"]
     assert "old still stands: theirs needs it" in found.headline
+
+
+def test_what_is_not_deleted_since_another_one_needs_it_names_the_way_out() -> None:
+    found = outcome(Pruned(standing={"old": f"late {NEEDS_IT}"}))
+    assert "--cascade" in found.next_steps[0]
 
 
 def test_an_outcome_tells_what_each_replica_freed_and_which_shard_failed() -> None:

@@ -12,7 +12,7 @@ from tasks.domain.errors import (
     BackupUnusable,
     ClusterUnavailable,
 )
-from tasks.domain.fingerprint import Verdict
+from tasks.domain.fingerprint import Part, Verdict
 from tasks.domain.manifest import TableRecord
 from tasks.domain.outcomes import Attempt, Status
 from tasks.domain.trials import Trial, Tried
@@ -151,14 +151,22 @@ def test_a_drilled_table_is_compared_with_its_fingerprint() -> None:
     table = make_table_record(fingerprint=make_fingerprint("202601_1_1_0", "202602_2_2_0"))
     first, second = make_part("202601_1_1_0"), make_part("202602_2_2_0")
     trial = make_trial()
-    assert table_finding(trial, table, [first, second]).verdict is Verdict.PASSED
-    assert table_finding(trial, table, [first]).verdict is Verdict.FAILED
-    assert table_finding(trial, table, []).verdict is Verdict.FAILED
+
+    def verdict(*parts: Part, left_alone: bool = True) -> Verdict:
+        return table_finding(trial, table, parts, left_alone=left_alone).verdict
+
+    assert verdict(first, second) is Verdict.PASSED
+    assert verdict(first) is Verdict.FAILED
+    assert verdict() is Verdict.FAILED
+    other = make_part("202602_2_2_0", hash="other")
+    assert verdict(first, other) is Verdict.FAILED
+    assert verdict(first, other, left_alone=False) is Verdict.UNKNOWN  # it may be merged of both
 
 
 def test_a_table_without_a_fingerprint_cannot_be_told() -> None:
     unknown = make_table_record(fingerprint=None)
-    assert table_finding(make_trial(), unknown, [make_part()]).verdict is Verdict.UNKNOWN
+    found = table_finding(make_trial(), unknown, [make_part()], left_alone=True)
+    assert found.verdict is Verdict.UNKNOWN
 
 
 def test_only_tables_that_a_sidecar_keeps_rows_of_are_drilled() -> None:

@@ -4,13 +4,22 @@ from typing import Any
 
 import pytest
 
-from tasks.domain.errors import BackupNotFound
+from tasks.domain.errors import BackupNotFound, BackupUnusable
 from tasks.domain.fingerprint import Verdict
 from tasks.domain.inspection import Observation
 from tasks.domain.listing import Listed
 from tasks.domain.manifest import Manifest
 from tasks.domain.names import manifest_name
-from tasks.domain.verify_listing import listing_findings, no_manifest, sources_of, steady
+from tasks.domain.verify_listing import (
+    differing,
+    listing_findings,
+    no_manifest,
+    readers_left,
+    readers_of,
+    sources_of,
+    steady,
+    unreadable_manifest,
+)
 from tasks.domain.verify_outcome import verdict_of
 from tests.builders import (
     BACKUP,
@@ -133,6 +142,47 @@ def test_the_manifest_is_read_where_a_whole_copy_is_listed() -> None:
         make_seen(make_listed(), spoiled), make_seen(make_listed(), COMPANION, shard=1)
     )
     assert sources_of(BACKUP, observed) == (replica_name(1),)
+
+
+def test_on_each_shard_one_replica_reads_the_manifest_and_all_that_stored_a_copy_each() -> None:
+    first, busy, idle = replica_name(0), replica_name(1), replica_name(1, 1)
+    observed = make_observation(
+        make_inspection(0), make_inspection(1, busy_with="upload other"), make_inspection(1, 1)
+    )
+    read = readers_of((first, busy, idle), observed)
+    assert read == (first, idle)
+    shared, own = (
+        make_manifest(make_replica_record(0), *(make_replica_record(1, n) for n in stored))
+        for stored in ([0], [0, 1])
+    )
+    assert readers_left(shared, (first, busy, idle), read, observed) == ()
+    assert readers_left(own, (first, busy, idle), read, observed) == (busy,)
+
+
+def test_a_manifest_that_differs_from_the_first_one_fails_where_it_is() -> None:
+    observed = make_observation(*(make_seen(COMPANION, shard=shard) for shard in range(3)))
+    read = {replica_name(shard): make_manifest() for shard in range(3)}
+    assert differing(read, observed) == ()
+    read[replica_name(1)] = make_manifest(operation_id="op-of-another")
+    (wrong,) = differing(read, observed)
+    assert (wrong.shard, wrong.replica, wrong.verdict) == ("1", replica_name(1), Verdict.FAILED)
+    assert "op-of-another" in wrong.message
+
+
+@pytest.mark.parametrize(
+    ("told", "listed", "expected"),
+    [
+        pytest.param("it is corrupt", "still", "failed", id="spoiled"),
+        pytest.param("it is corrupt", "", "could not tell", id="listed-no-more"),
+        pytest.param("ended as cancel: killed", "still", "could not tell", id="killed"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_fails_if_that_is_its_own_fault(
+    told: str, listed: str, expected: str
+) -> None:
+    error = BackupUnusable(told)
+    found = unreadable_manifest("1", replica_name(1), error, still_listed=bool(listed))
+    assert (found.verdict, found.message) == (expected, told)
 
 
 @pytest.mark.parametrize(
