@@ -160,8 +160,8 @@ async def test_what_nobody_lists_and_what_nobody_can_do_is_refused(one_shard: Be
         await one_shard.verify("nosuch")
     with one_shard.refusal(InvalidRequest, "drill_target", "another-cluster"):
         await one_shard.verify("nosuch", drill_target="another-cluster")
-    with one_shard.refusal(InvalidRequest, "level", "restor"):
-        await one_shard.verify("nosuch", level="restor")
+    with one_shard.refusal(InvalidRequest, "level", "drilled"):
+        await one_shard.verify("nosuch", level="drilled")
 
 
 async def test_the_newest_and_the_oldest_recovery_point_are_found_by_themselves(
