@@ -25,7 +25,7 @@ INJECTIONS = [
     pytest.param("a/../b", id="path"),
     pytest.param("two words", id="blank"),
     pytest.param("x.manifest", id="companion"),
-    pytest.param("latest", id="reserved"),
+    pytest.param("previous", id="reserved"),
     pytest.param("n" * 200, id="too-long"),
 ]
 
