@@ -47,6 +47,7 @@ class Refusal(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") == "chunked":  # else the sender sees a reset
             while size := int(self.rfile.readline(), 16):
                 self.rfile.read(size + len("\r\n"))
+            self.rfile.readline()
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_error(500, "refused")
 
