@@ -160,7 +160,7 @@ async def test_what_nobody_lists_and_what_nobody_can_do_is_refused(one_shard: Be
         await one_shard.verify("nosuch")
     with one_shard.refusal(InvalidRequest, "drill_target", "another-cluster"):
         await one_shard.verify("nosuch", drill_target="another-cluster")
-    with one_shard.refusal(InvalidRequest, "level", "drilled"):
+    with one_shard.refusal(InvalidRequest, "level", "'restore'"):
         await one_shard.verify("nosuch", level="drilled")
 
 
